@@ -1,0 +1,36 @@
+# The two commands of the README: `make lipsync` and `make test`. Each makes the environment first if it is not there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help install lipsync test faults bench lint clean
+
+help:            ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## make .venv with everything in it
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+lipsync: install ## redraw the mouth of the sample: lipsync.mp4
+	$(BIN)/graphrun pipelines/lipsync.yaml
+
+test: install    ## the tests that CI runs on every change
+	$(BIN)/python -m pytest -m 'not faults'
+
+faults: install  ## kill, starve and flood it
+	$(BIN)/python -m pytest -m faults
+
+lint: install    ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install   ## the engine against what one would use instead
+	$(BIN)/python tools/bench/transport.py
+
+clean:           ## remove what make and tests made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The engine: graphs of stages, run."""

@@ -1,0 +1,1 @@
+"""Networks and signal models, and the registry of their weights."""
