@@ -1,0 +1,1 @@
+"""The mouth: from speech to the path that it shall take, and from the path to the picture."""
