@@ -9,7 +9,6 @@ import pytest
 
 from models.mouth.path import APERTURE, REST, MouthPath, runs
 
-
 HEAD = "time,aperture,width,protrusion,jaw,silent,closed\n"
 
 
