@@ -24,7 +24,8 @@ def test_the_sample_stays_small_and_says_where_it_is_from() -> None:
 def test_the_portrait_is_a_video_whose_face_moves_by_fractions_of_a_pixel() -> None:
     with av.open(str(SAMPLES / "portrait.mp4")) as file:
         stream = file.streams.video[0]
-        assert (stream.codec_context.name, stream.width, stream.height, stream.average_rate) == ("h264", 512, 512, 25)
+        assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 512, 512)
+        assert stream.average_rate == 25
         pictures = [frame.to_ndarray(format="gray") for frame in file.decode(video=0)]
     frames = [picture[100:300, 150:350].astype(np.float32) for picture in pictures]
     assert len(frames) == 125
