@@ -1,4 +1,4 @@
-"""What a stage author sees: Source, Stage, Sink, their fields and packets, and run_stage() to try one without an engine.
+"""What a stage author sees: Source, Stage, Sink, fields and packets, and run_stage() to try one without an engine.
 
 A stage declares the fields it reads and writes; the engine hands it packets whose inputs are read-only views and whose
 outputs are views to fill, both in shared memory. Nothing in this file knows of processes or sockets.
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,8 @@ Shape = tuple[int, ...]
 class Array:
     """A field whose value is an array in a slot of shared memory.
 
-    `shape` is words: numbers are fixed, names are bound by the inputs (`"h w 3"`), `<=16` is a bound: the writer may give
-    fewer rows, and readers see as many as were given (only the first word may be a bound).
+    `shape` is words: numbers are fixed, names are bound by the inputs (`"h w 3"`), `<=16` is a bound: the writer may
+    give fewer rows, and readers see as many as were given (only the first word may be a bound).
     """
 
     def __init__(self, dtype: npt.DTypeLike, shape: str, about: str = "") -> None:
@@ -194,12 +194,14 @@ class _Declared:
     @property
     def counts(self) -> Counter[str]:
         """Tallies of this stage's own for the report: `self.counts["no_face"] += 1`."""
-        return self.__dict__.setdefault("_counts", Counter())
+        counts: Counter[str] = self.__dict__.setdefault("_counts", Counter())
+        return counts
 
     @property
     def notes(self) -> list[str]:
         """Sentences for the person who watches the run: `self.notes.append("takes rewrite: …")`."""
-        return self.__dict__.setdefault("_notes", [])
+        notes: list[str] = self.__dict__.setdefault("_notes", [])
+        return notes
 
     def open(self) -> None:
         """In the worker, before any packet: load models, open files. What it raises stops the run before it flows."""
@@ -233,8 +235,7 @@ class Source(_Declared):
         The default produces and forgets the packets before it, which is right for every source that gives the same
         packets each time it is opened.
         """
-        caps = self.configure()
-        spare = {name: np.empty(caps.shapes[name], kind.dtype) for name, kind in self.writes.items() if isinstance(kind, Array)}
+        spare = blank_arrays(self, infer_caps(self, Caps()))
         for past in range(index):
             if not self.produce(Packet(past, Fraction(0), dict(spare), self.writes)):
                 return
@@ -246,7 +247,7 @@ class Stage(_Declared):
     window: Window = Window()
 
     def configure(self, caps: Caps) -> Caps:
-        """Shapes of the arrays written, and facts to add to the stream. Shapes that the declarations tell may be left out."""
+        """Shapes of the arrays written, and facts to add to the stream; what the declarations tell may be left out."""
         return Caps()
 
     def process(self, packet: Packet) -> None:
@@ -264,9 +265,9 @@ class Stage(_Declared):
 
 
 class Sink(Stage):
-    """Ends packets: writes nothing."""
+    """Ends packets: writes no field. It has state unless it says otherwise: what it has written."""
 
-    writes: ClassVar[Mapping[str, Field]] = {}  # type: ignore[misc]
+    stateful = True
 
 
 def infer_caps(stage: Source | Stage, caps: Caps) -> Caps:
@@ -329,14 +330,16 @@ def run_stage(
         stage.close()
 
 
-def _blank(stage: Source | Stage, caps: Caps) -> dict[str, Any]:
-    return {name: np.zeros(caps.shapes[name], kind.dtype) for name, kind in stage.writes.items() if isinstance(kind, Array)}
+def blank_arrays(stage: Source | Stage, caps: Caps) -> dict[str, Any]:
+    """Arrays of the shapes that a configured stage writes, by field."""
+    arrays = ((name, kind) for name, kind in stage.writes.items() if isinstance(kind, Array))
+    return {name: np.zeros(caps.shapes[name], kind.dtype) for name, kind in arrays}
 
 
 def _produced(stage: Source, caps: Caps, limit: int | None) -> Iterator[Packet]:
     index = 0
     while limit is None or index < limit:
-        packet = Packet(index, Fraction(0), _blank(stage, caps), stage.writes)
+        packet = Packet(index, Fraction(0), blank_arrays(stage, caps), stage.writes)
         if not stage.produce(packet):
             return
         index += 1
@@ -346,7 +349,7 @@ def _produced(stage: Source, caps: Caps, limit: int | None) -> Iterator[Packet]:
 def _processed(stage: Stage, caps: Caps, rows: list[dict[str, Any]], rate: Fraction) -> list[Packet]:
     packets = []
     for index, row in enumerate(rows):
-        given = {name: _read_only(row[name]) for name in stage.reads} | _blank(stage, caps)
+        given = {name: _read_only(row[name]) for name in stage.reads} | blank_arrays(stage, caps)
         neighbours: dict[int, Packet] = {}
         packets.append(Packet(index, index / rate, {**row, **given}, stage.writes, neighbours))
         for offset in range(-stage.window.before, stage.window.after + 1):

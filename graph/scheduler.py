@@ -1,0 +1,651 @@
+"""The heart: a pure state machine that knows the table of packets, links, slots, credits and what is in flight.
+
+Events go in, instructions come out; no socket, no process, no clock (events are handled at a time that is passed in).
+
+The rules, all of them here:
+- A packet is a row, known by its index. Every node begins packets in index order, each exactly once, and every packet
+  ends at every node as done, skipped or dead.
+- A node may begin packet i when (a) a worker has credit, (b) all its inputs have ended the packets up to i + after,
+  (c) on every link out, the consumer has begun packet i - capacity, (d) in every arena it writes, all readers are
+  through with packet i - slots. A packet that an input skipped is skipped without a worker.
+- Nodes nearest the sink are tried first.
+- What a dead worker held is sent again, one packet a task, before anything new. A packet that was held by
+  `MAX_DEATHS` dying workers is poison and goes by the node's `on_error`. A stateful node's death ends the run.
+- A source has ended when it says so; every other node when its inputs have and nothing is in flight. Then its workers
+  finish, then they stop. When all have, the counts have to agree.
+- Nothing in flight, nothing to begin, no timer, not at the end: a stall, which ends the run with a table of links.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from heapq import heappop, heappush
+from typing import Any
+
+from graph.plan import Node, Plan
+
+MAX_DEATHS = 3
+MAX_DEATHS_IN_A_ROW = 5
+FIRST_BACK_OFF = 0.1
+ENDLESS = 1 << 62
+
+
+# ---------------------------------------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerId:
+    """One process of a node: which replica, and the how many-th process in its place."""
+
+    node: int
+    replica: int
+    incarnation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker is open and takes tasks."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one packet of a task: `fields` are the small values (and row counts) that the node wrote."""
+
+    skipped: bool = False
+    time: Fraction | None = None
+    fields: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A worker has ended a task; results in the order of the task's packets. `end`: the source has no such packet."""
+
+    worker: WorkerId
+    task: int
+    results: tuple[Result, ...] = ()
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage raised an exception. `index` is the packet if it is known which one of the task it was."""
+
+    worker: WorkerId
+    task: int
+    message: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker's process has ended without being told to."""
+
+    worker: WorkerId
+    why: str = "died"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A worker has finished: nothing is held any more."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Begin nothing new at the sources; what is in flight is to be finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event = Ready | Done | Failed | Died | Finished | Drain | Tick
+
+
+# ---------------------------------------------------------------------------------------------------- instructions
+
+
+@dataclass(slots=True)
+class Task:
+    """Packets handed to a worker. `passing`: fill the outputs without the work, since the work failed."""
+
+    id: int
+    node: int
+    indices: tuple[int, ...]
+    passing: bool = False
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Hand a task to a worker."""
+
+    worker: WorkerId
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Tell a worker that its last packet has been."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Tell a worker to go."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Start a process in the place of one that died, `after` seconds from now."""
+
+    worker: WorkerId
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A packet ends here because of an error: to be counted and named in the report."""
+
+    node: int
+    index: int
+    time: Fraction | None
+    message: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """The run cannot go on. `packet` and `time` where there is one to blame."""
+
+    reason: str
+    node: int | None = None
+    index: int | None = None
+    time: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Everything has ended and the counts agree."""
+
+
+Instruction = Begin | Finish | Stop | Replace | Lost | Abort | Over
+
+
+# ----------------------------------------------------------------------------------------------------------- state
+
+
+@dataclass(slots=True)
+class Row:
+    """A packet: its time and the small fields that nodes wrote; arrays lie in slot `index % slots` of their arena."""
+
+    time: Fraction | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class _NodeState:
+    """Where a node is. Packets below `through` have ended here, those from `next` on have not begun."""
+
+    at: int
+    node: Node
+    next: int = 0
+    through: int = 0
+    total: int = ENDLESS
+    ended: set[int] = field(default_factory=set)
+    skipped: set[int] = field(default_factory=set)
+    again: list[tuple[int, Task]] = field(default_factory=list)
+    idle: deque[WorkerId] = field(default_factory=deque)
+    incarnations: dict[int, int] = field(default_factory=dict)
+    held: dict[WorkerId, dict[int, Task]] = field(default_factory=dict)
+    deaths_in_a_row: int = 0
+    replacing: int = 0
+    waiting_since: float | None = None
+    finishing: set[WorkerId] = field(default_factory=set)
+    finished: bool = False
+    why: str = "start"
+    why_since: float = 0.0
+    waited: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(map(len, self.held.values()))
+
+
+class Scheduler:
+    """See the head of this file. `handle` is the only thing that changes it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rows: dict[int, Row] = {}
+        self.nodes = [_NodeState(at, node) for at, node in enumerate(plan.nodes)]
+        self.over = False
+        self._tail = 0
+        self._tasks = 0
+        self._now = 0.0
+        self._draining = False
+        self._out: list[Instruction] = []
+        self._upstream_first = list(reversed(self.nodes))
+        # Per node, (index of the node behind, how far this one may be ahead of it): links by what has begun …
+        self._rooms = [tuple((link.consumer, link.capacity) for link in links) for links in plan.consumers]
+        # … and arenas by what the readers are through with.
+        self._arenas: list[list[tuple[int, int]]] = [[] for _ in plan.nodes]
+        for one in plan.fields:
+            if one.slots:
+                self._arenas[one.writer].extend((reader, one.slots) for reader in one.readers or (one.writer,))
+
+    # ------------------------------------------------------------------------------------------------ what is seen
+
+    @property
+    def deadline(self) -> float | None:
+        """When to come back with a Tick, if nothing else happens before."""
+        waits = [
+            state.waiting_since + state.node.max_wait
+            for state in self.nodes
+            if state.why == "input" and state.waiting_since is not None and state.node.max_wait is not None
+        ]
+        return min(waits, default=None)
+
+    def queued(self, producer: int, consumer: int) -> int:
+        """Packets that the one has ended and the other has not begun."""
+        return max(0, self.nodes[producer].through - self.nodes[consumer].next)
+
+    def task(self, worker: WorkerId, task: int) -> Task | None:
+        """A task that a worker holds; None if it does not (any more)."""
+        return self.nodes[worker.node].held.get(worker, {}).get(task)
+
+    def is_skipped(self, node: int, index: int) -> bool:
+        """Whether a packet that has ended at a node was skipped there (asked while its row is alive)."""
+        return index in self.nodes[node].skipped
+
+    def table(self) -> str:
+        """The links, for people: what lies in each, and where each node is."""
+        lines = [
+            f"{self.plan.link_name(link)}: {self.queued(link.producer, link.consumer)} of {link.capacity} queued, "
+            f"begun {self.nodes[link.producer].next} and {self.nodes[link.consumer].next}"
+            for link in self.plan.links
+        ]
+        return "\n".join(lines)
+
+    # -------------------------------------------------------------------------------------------------- what happens
+
+    def handle(self, *events: Event, now: float = 0.0) -> list[Instruction]:
+        """Take in what happened and say what is to be done. After Over or Abort nothing more is said."""
+        if self.over:
+            return []
+        self._now = now
+        for event in events:
+            self._take_in(event)
+            if self.over:
+                break
+        if not self.over:
+            self._move()
+        out, self._out = self._out, []
+        return out
+
+    def _take_in(self, event: Event) -> None:
+        match event:
+            case Done():
+                self._done(event)
+            case Ready(worker):
+                self._ready(worker)
+            case Failed():
+                self._failed(event)
+            case Died(worker, why):
+                self._died(worker, why)
+            case Finished(worker):
+                self._finished(worker)
+            case Drain():
+                self._draining = True
+            case Tick():
+                pass
+
+    def _ready(self, worker: WorkerId) -> None:
+        state = self.nodes[worker.node]
+        if worker.incarnation != state.incarnations.setdefault(worker.replica, 0) or worker in state.held:
+            return
+        if worker.incarnation:
+            state.replacing -= 1
+        state.held[worker] = {}
+        state.idle.extend([worker] * state.node.credit)
+
+    def _release(self, worker: WorkerId, task: int) -> tuple[_NodeState, Task] | None:
+        """Take a task out of a worker's hands; None if it comes from an incarnation that is given up."""
+        state = self.nodes[worker.node]
+        held = state.held.get(worker)
+        found = held.pop(task, None) if held is not None else None
+        if found is None:
+            return None
+        state.idle.append(worker)
+        return state, found
+
+    def _done(self, event: Done) -> None:
+        released = self._release(event.worker, event.task)
+        if released is None:
+            return
+        state, task = released
+        state.deaths_in_a_row = 0
+        if event.end:
+            self._end_source(state, task.indices[0])
+            return
+        if len(event.results) != len(task.indices):
+            self._abort(f"answered {len(event.results)} results for {len(task.indices)} packets", state)
+            return
+        for index, result in zip(task.indices, event.results, strict=True):
+            row = self.rows[index]
+            if result.time is not None:
+                row.time = result.time
+            if result.fields:
+                row.fields.update(result.fields)
+            self._end(state, index, result.skipped)
+
+    def _end_source(self, state: _NodeState, index: int) -> None:
+        """The source has no packet `index`, so none after it either."""
+        state.total = min(state.total, index)
+        state.next = min(state.next, state.total)
+        state.again = [(first, task) for first, task in state.again if first < state.total]
+        for later in [ended for ended in state.ended if ended >= state.total]:
+            state.ended.discard(later)
+            state.skipped.discard(later)
+
+    def _end(self, state: _NodeState, index: int, skipped: bool) -> None:
+        """A packet has ended at a node."""
+        if index >= state.total:
+            return
+        if skipped:
+            state.skipped.add(index)
+        if index != state.through:
+            state.ended.add(index)
+            return
+        state.through += 1
+        while state.through in state.ended:
+            state.ended.remove(state.through)
+            state.through += 1
+
+    def _failed(self, event: Failed) -> None:
+        released = self._release(event.worker, event.task)
+        if released is None:
+            return
+        state, task = released
+        blamed = event.index if event.index is not None else task.indices[0]
+        if state.node.on_error == "fail" or task.passing or state.node.source:
+            self._abort(event.message, state, blamed)
+        elif len(task.indices) > 1:
+            for index in task.indices:
+                self._again(state, Task(self._next_task(), state.at, (index,), attempt=task.attempt + 1))
+        else:
+            self._lose(state, task, event.message)
+
+    def _lose(self, state: _NodeState, task: Task, message: str) -> None:
+        """Give a packet up as the node's `on_error` says."""
+        index = task.indices[0]
+        passing = state.node.on_error == "pass"
+        self._out.append(Lost(state.at, index, self.rows[index].time, message, passing))
+        if passing:
+            self._again(state, Task(self._next_task(), state.at, (index,), passing=True, attempt=task.attempt + 1))
+        else:
+            self._end(state, index, skipped=True)
+
+    def _died(self, worker: WorkerId, why: str) -> None:
+        state = self.nodes[worker.node]
+        if worker.incarnation != state.incarnations.setdefault(worker.replica, 0):
+            return
+        if state.finished:
+            self._died_at_the_end(state, worker, why)
+            return
+        held = state.held.pop(worker, None)
+        if held is None and worker.incarnation:
+            state.replacing -= 1
+        state.idle = deque(one for one in state.idle if one != worker)
+        if state.node.stateful:
+            self._abort(f"{why}, and what it held in memory is lost", state, min(_indices(held), default=None))
+            return
+        state.deaths_in_a_row += 1
+        for place, task in enumerate((held or {}).values()):
+            self._survive(state, task, why, blame=place == 0)
+        if state.deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
+            self._abort(f"{why}, {state.deaths_in_a_row} times in a row", state)
+            return
+        wait = 0.0 if state.deaths_in_a_row == 1 else FIRST_BACK_OFF * 2 ** (state.deaths_in_a_row - 2)
+        state.replacing += 1
+        state.incarnations[worker.replica] += 1
+        self._out.append(Replace(WorkerId(worker.node, worker.replica, worker.incarnation + 1), wait))
+
+    def _died_at_the_end(self, state: _NodeState, worker: WorkerId, why: str) -> None:
+        """A worker that dies while it finishes loses what it was to write, if it had state; else nothing."""
+        if worker in state.finishing and state.node.stateful:
+            self._abort(f"{why} while it finished", state)
+        else:
+            self._finished(worker)
+
+    def _survive(self, state: _NodeState, task: Task, why: str, blame: bool) -> None:
+        """Send what a dead worker held again, packet by packet, so that one that kills is found out.
+
+        Only the task that was at work is to blame, the oldest; the one that waited behind it is not.
+        """
+        for index in task.indices:
+            row = self.rows[index]
+            row.deaths += blame
+            single = Task(self._next_task(), state.at, (index,), task.passing, task.attempt + 1)
+            if row.deaths < MAX_DEATHS:
+                self._again(state, single)
+            elif state.node.on_error == "fail" or task.passing or state.node.source:
+                self._abort(f"{why} with this packet, {row.deaths} times", state, index)
+            else:
+                row.deaths = 0
+                self._lose(state, single, f"{why} with this packet, {MAX_DEATHS} times")
+
+    def _again(self, state: _NodeState, task: Task) -> None:
+        heappush(state.again, (task.indices[0], task))
+
+    def _next_task(self) -> int:
+        self._tasks += 1
+        return self._tasks
+
+    def _finished(self, worker: WorkerId) -> None:
+        state = self.nodes[worker.node]
+        if worker in state.finishing:
+            state.finishing.discard(worker)
+            state.held.pop(worker, None)
+            self._out.append(Stop(worker))
+            if all(one.finished and not one.finishing for one in self.nodes):
+                self._close()
+
+    def _close(self) -> None:
+        """All have finished: nothing may be missing."""
+        for state in self.nodes:
+            if state.through != state.total or state.next != state.total:
+                self._abort(f"has ended {state.through} packets of {state.total}", state)
+                return
+        self.over = True
+        self._out.append(Over())
+
+    def _abort(self, reason: str, state: _NodeState | None = None, index: int | None = None) -> None:
+        row = self.rows.get(index) if index is not None else None
+        self.over = True
+        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None))
+
+    # ----------------------------------------------------------------------------------------------- what is begun
+
+    def _move(self) -> None:
+        """Begin whatever may begin, from the sink back; again while an ending opened a way downstream."""
+        moved = True
+        while moved and not self.over:
+            moved = False
+            for state in self._upstream_first:
+                if state.finished:
+                    continue
+                if state.again and state.idle:
+                    self._resend(state)
+                through, total = state.through, state.total
+                self._begin(state)
+                self._conclude(state)
+                moved |= state.through != through or state.total != total
+        self._tidy()
+        if not self._out and not self.over and self._stalled():
+            self._abort("nothing is in flight and nothing can begin; the links are:\n" + self.table())
+
+    def _resend(self, state: _NodeState) -> None:
+        while state.again and state.idle:
+            self._hand(state, heappop(state.again)[1])
+
+    def _hand(self, state: _NodeState, task: Task) -> None:
+        worker = state.idle.popleft()
+        state.held[worker][task.id] = task
+        self._out.append(Begin(worker, task))
+
+    def _begin(self, state: _NodeState) -> None:
+        """Begin as many packets of a node as may begin, and note what holds it up."""
+        available = self._available(state)
+        while True:
+            why = self._step(state, available)
+            if why:
+                break
+        if why != state.why:
+            state.waited[state.why] = state.waited.get(state.why, 0.0) + self._now - state.why_since
+            state.why, state.why_since = why, self._now
+
+    def _available(self, state: _NodeState) -> int:
+        """The packets below this index are there to begin."""
+        node = state.node
+        if node.source:
+            return state.next if self._draining or state.next >= state.total else state.total
+        available = ENDLESS
+        for before in node.inputs:
+            other = self.nodes[before]
+            ready = other.through if other.through >= other.total else other.through - node.after
+            available = min(available, ready)
+        return min(available, state.total)
+
+    def _step(self, state: _NodeState, available: int) -> str:
+        """Begin one task, or skip one packet; the reason if neither is possible."""
+        node, index = state.node, state.next
+        if index >= available:
+            state.waiting_since = None
+            return "input"
+        if self._was_skipped(node, index):
+            if self._room(state) < index + 1:
+                return "room"
+            self._skip(state, index)
+            return ""
+        if not state.idle:
+            return "busy"
+        stop = min(index + node.batch, available)
+        if stop - index < node.batch and not self._may_be_partial(state, available):
+            return "input"
+        room = self._room(state)
+        if room < stop:
+            return "room"
+        self._start(state, index, stop)
+        return ""
+
+    def _start(self, state: _NodeState, index: int, stop: int) -> None:
+        """Begin the packets from `index` up to `stop`, without those that were skipped before."""
+        state.next = stop
+        state.waiting_since = None
+        indices = []
+        for one in range(index, stop):
+            if state.node.source:
+                self.rows.setdefault(one, Row())
+            if self._was_skipped(state.node, one):
+                self._end(state, one, skipped=True)
+            else:
+                indices.append(one)
+        self._tasks += 1
+        self._hand(state, Task(self._tasks, state.at, tuple(indices)))
+
+    def _skip(self, state: _NodeState, index: int) -> None:
+        state.next = index + 1
+        self._end(state, index, skipped=True)
+
+    def _may_be_partial(self, state: _NodeState, available: int) -> bool:
+        """Whether a batch that is not full goes on: at the end of the stream, or when it has waited long enough."""
+        if available >= self._end_of(state):
+            return True
+        if state.node.max_wait is None:
+            return False
+        if state.waiting_since is None:
+            state.waiting_since = self._now
+        return self._now >= state.waiting_since + state.node.max_wait
+
+    def _end_of(self, state: _NodeState) -> int:
+        if state.node.source:
+            return state.total
+        return min(self.nodes[before].total for before in state.node.inputs)
+
+    def _was_skipped(self, node: Node, index: int) -> bool:
+        return any(index in self.nodes[before].skipped for before in node.inputs)
+
+    def _room(self, state: _NodeState) -> int:
+        """The packets below this index have room behind the node."""
+        room = ENDLESS
+        for consumer, capacity in self._rooms[state.at]:
+            other = self.nodes[consumer]
+            if other.next < other.total and other.next + capacity < room:
+                room = other.next + capacity
+        for reader, slots in self._arenas[state.at]:
+            other = self.nodes[reader]
+            past = other.through - other.node.before
+            if other.through < other.total and past + slots < room:
+                room = past + slots
+        return room
+
+    def _conclude(self, state: _NodeState) -> None:
+        """Learn how many packets a node will have had, and let it finish when it has had them."""
+        if state.total == ENDLESS:
+            if not state.node.source:
+                state.total = self._end_of(state)
+            elif self._draining and not state.in_flight and not state.again:
+                state.total = state.next
+        if state.through < state.total or state.in_flight or len(state.held) < state.node.workers:
+            return
+        state.finished = True
+        state.finishing = set(state.held)
+        self._out.extend(Finish(worker) for worker in sorted(state.held, key=lambda one: one.replica))
+        self._stop_useless_sources()
+
+    def _stop_useless_sources(self) -> None:
+        """End sources whose packets nobody can use any more, since each sink behind them has ended."""
+        for state in self.nodes:
+            endless = state.node.source and state.total == ENDLESS
+            if endless and all(self.nodes[sink].finished for sink in self._sinks_behind(state.at)):
+                state.total = state.next
+
+    def _sinks_behind(self, at: int) -> set[int]:
+        behind = [link.consumer for link in self.plan.consumers[at]]
+        return {at} if not behind else set().union(*(self._sinks_behind(one) for one in behind))
+
+    def _tidy(self) -> None:
+        """Forget rows that no node will look at again."""
+        oldest = min(
+            state.through - state.node.before if state.through < state.total else ENDLESS for state in self.nodes
+        )
+        stop = min(oldest, max((state.next for state in self.nodes if state.node.source), default=0))
+        while self._tail < stop:
+            self.rows.pop(self._tail, None)
+            for state in self.nodes:
+                if state.skipped:
+                    state.skipped.discard(self._tail)
+            self._tail += 1
+
+    def _stalled(self) -> bool:
+        return (
+            all(len(state.held) == state.node.workers for state in self.nodes if not state.finished)
+            and not any(state.in_flight or state.finishing for state in self.nodes)
+            and self.deadline is None
+        )
+
+
+def _indices(held: dict[int, Task] | None) -> Iterable[int]:
+    return (index for task in (held or {}).values() for index in task.indices)

@@ -1,0 +1,419 @@
+"""The scheduler as a pure state machine: instructions for events, and its promises under random ones."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.scheduler import (
+    Abort,
+    Begin,
+    Died,
+    Done,
+    Drain,
+    Event,
+    Failed,
+    Finish,
+    Finished,
+    Lost,
+    Over,
+    Ready,
+    Replace,
+    Result,
+    Scheduler,
+    Stop,
+    Task,
+    WorkerId,
+)
+from graph.simulate import enough, locks
+
+
+def chain(*nodes: Node, capacity: int = 4, slots: int = 8) -> Plan:
+    """Nodes one behind the other, each writing a field that the next one reads."""
+    linked = tuple(Node(**{**node.__dict__, "inputs": (at - 1,) if at else ()}) for at, node in enumerate(nodes))
+    links = tuple(Link(at, at + 1, capacity) for at in range(len(nodes) - 1))
+    fields = tuple(FieldPlan(f"f{at}", at, (at + 1,), slots) for at in range(len(nodes) - 1))
+    return Plan(linked, links, fields)
+
+
+def begun(instructions: list[object]) -> list[tuple[int, tuple[int, ...]]]:
+    return [(one.worker.node, one.task.indices) for one in instructions if isinstance(one, Begin)]
+
+
+def ready(plan: Plan) -> list[Event]:
+    return [Ready(WorkerId(at, replica)) for at, node in enumerate(plan.nodes) for replica in range(node.workers)]
+
+
+def test_a_source_gets_as_many_tasks_as_it_has_credit() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), sink=True))
+    out = Scheduler(plan).handle(*ready(plan))
+    source = WorkerId(0, 0)
+    assert out == [Begin(source, Task(1, 0, (0,))), Begin(source, Task(2, 0, (1,)))]
+
+
+def test_a_finished_packet_goes_on_and_the_sink_comes_first() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), sink=True))
+    scheduler = Scheduler(plan)
+    scheduler.handle(*ready(plan))
+    out = scheduler.handle(Done(WorkerId(0, 0), 1, (Result(),)))
+    assert out == [Begin(WorkerId(1, 0), Task(3, 1, (0,))), Begin(WorkerId(0, 0), Task(4, 0, (2,)))]
+
+
+def test_a_link_bounds_how_far_a_producer_is_ahead() -> None:
+    plan = chain(Node("a", ("a",), credit=9), Node("b", ("b",), sink=True, credit=1), capacity=3)
+    scheduler = Scheduler(plan)
+    assert begun(scheduler.handle(*ready(plan))) == [(0, (0,)), (0, (1,)), (0, (2,))]
+    assert begun(scheduler.handle(Done(WorkerId(0, 0), 1, (Result(),)))) == [(1, (0,)), (0, (3,))]
+    assert begun(scheduler.handle(Done(WorkerId(0, 0), 2, (Result(),)))) == [], "the sink holds one, the link three"
+
+
+def test_a_slot_is_free_only_after_its_last_reader() -> None:
+    plan = chain(Node("a", ("a",), credit=9), Node("b", ("b",), sink=True), capacity=100, slots=2)
+    scheduler = Scheduler(plan)
+    assert begun(scheduler.handle(*ready(plan))) == [(0, (0,)), (0, (1,))]
+    assert begun(scheduler.handle(Done(WorkerId(0, 0), 1, (Result(),)))) == [(1, (0,))], "read, but not yet through"
+    assert begun(scheduler.handle(Done(WorkerId(1, 0), 3, (Result(),)))) == [(0, (2,))]
+
+
+def test_results_of_replicas_go_on_in_order() -> None:
+    plan = chain(Node("a", ("a",), credit=4), Node("b", ("b",), workers=2, credit=1), Node("c", ("c",), sink=True))
+    scheduler = Scheduler(plan)
+    scheduler.handle(*ready(plan))
+    out = scheduler.handle(*(Done(WorkerId(0, 0), task, (Result(),)) for task in (1, 2)))
+    first, second = (one.task.id for one in out if isinstance(one, Begin) and one.worker.node == 1)
+    assert not [at for at, _ in begun(scheduler.handle(Done(WorkerId(1, 1), second, (Result(),)))) if at == 2]
+    out = scheduler.handle(Done(WorkerId(1, 0), first, (Result(),)))
+    assert [indices for at, indices in begun(out) if at == 2] == [(0,), (1,)]
+
+
+def test_a_skipped_packet_reaches_no_later_stage() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",)), Node("c", ("c",), sink=True))
+    world = World(plan, packets=10, skip={1: {3, 4, 9}})
+    world.run()
+    assert world.seen[2] == [0, 1, 2, 5, 6, 7, 8]
+
+
+def test_a_batch_waits_until_it_is_full_or_the_stream_has_ended() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), batch=4, sink=True), capacity=4)
+    world = World(plan, packets=10)
+    world.run()
+    assert world.tasks[1] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
+
+
+def test_a_batch_with_max_wait_goes_on_when_the_time_is_over() -> None:
+    plan = chain(Node("a", ("a",), credit=1), Node("b", ("b",), batch=4, max_wait=0.5, sink=True))
+    scheduler = Scheduler(plan)
+    scheduler.handle(*ready(plan), now=0.0)
+    assert begun(scheduler.handle(Done(WorkerId(0, 0), 1, (Result(),)), now=1.0)) == [(0, (1,))]
+    assert scheduler.deadline == 1.5
+    assert begun(scheduler.handle(now=1.5)) == [(1, (0,))]
+
+
+def test_a_window_is_complete_before_its_packet_begins() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), before=1, after=2, sink=True), capacity=6, slots=12)
+    world = World(plan, packets=6)
+    world.run()
+    assert world.seen[1] == list(range(6))
+    assert world.ended_before[1][0] >= {0, 1, 2}
+
+
+def test_what_a_dead_worker_held_is_sent_again_and_its_late_answers_are_ignored() -> None:
+    plan = chain(Node("a", ("a",), credit=3), Node("b", ("b",)), Node("c", ("c",), sink=True))
+    scheduler = Scheduler(plan)
+    scheduler.handle(*ready(plan))
+    out = scheduler.handle(*(Done(WorkerId(0, 0), task, (Result(),)) for task in (1, 2)))
+    held = [one.task for one in out if isinstance(one, Begin) and one.worker.node == 1]
+    dead = WorkerId(1, 0)
+    assert scheduler.handle(Died(dead)) == [Replace(WorkerId(1, 0, 1), 0.0)]
+    assert scheduler.handle(Done(dead, held[0].id, (Result(),))) == []
+    out = scheduler.handle(Ready(WorkerId(1, 0, 1)))
+    assert begun(out) == [(1, (0,)), (1, (1,))]
+    assert all(one.task.attempt == 1 for one in out if isinstance(one, Begin) and one.worker.node == 1)
+
+
+def test_a_packet_that_kills_is_poison_and_its_neighbour_is_not() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), on_error="skip"), Node("c", ("c",), sink=True))
+    world = World(plan, packets=20, deadly={1: {7}})
+    world.run()
+    assert world.seen[2] == [index for index in range(20) if index != 7]
+    assert [(one.index, one.passed) for one in world.lost] == [(7, False)]
+
+
+def test_an_exception_ends_the_run_and_names_its_packet() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), sink=True))
+    world = World(plan, packets=20, broken={1: {4}})
+    end = world.run()
+    assert isinstance(end, Abort)
+    assert (end.node, end.index, end.reason) == (1, 4, "broken")
+
+
+def test_a_broken_packet_in_a_batch_passes_alone() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), batch=4, on_error="pass"), Node("c", ("c",), sink=True))
+    world = World(plan, packets=12, broken={1: {5}})
+    assert isinstance(world.run(), Over)
+    assert world.seen[2] == list(range(12))
+    assert [(one.index, one.passed) for one in world.lost] == [(5, True)]
+
+
+def test_the_death_of_a_stage_with_state_ends_the_run() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), stateful=True, sink=True))
+    world = World(plan, packets=20, deadly={1: {4}})
+    end = world.run()
+    assert isinstance(end, Abort)
+    assert end.node == 1
+    assert end.index == 4
+
+
+def test_a_drain_finishes_what_is_in_flight() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",)), Node("c", ("c",), sink=True))
+    world = World(plan, packets=1000, drain_after=30)
+    assert isinstance(world.run(), Over)
+    assert 1 <= len(world.seen[2]) < 1000
+    assert world.seen[2] == list(range(len(world.seen[2])))
+
+
+def test_sources_of_different_length_are_joined_as_far_as_both_go() -> None:
+    nodes = (Node("a", ("a",)), Node("b", ("b",)), Node("c", ("c",), inputs=(0, 1), sink=True))
+    plan = Plan(nodes, (Link(0, 2, 4), Link(1, 2, 4)), ())
+    world = World(plan, packets=30, shorter={1: 7})
+    assert isinstance(world.run(), Over)
+    assert world.seen[2] == list(range(7))
+
+
+def test_a_link_too_short_for_the_other_branch_locks_and_the_least_cure_is_found() -> None:
+    nodes = (
+        Node("a", ("a",)),
+        Node("b", ("b",), inputs=(0,), after=10),
+        Node("c", ("c",), inputs=(0, 1), sink=True),
+    )
+    plan = Plan(nodes, (Link(0, 1, 12), Link(0, 2, 6), Link(1, 2, 4)), ())
+    assert "a -> c: 6 of 6 queued" in (locks(plan) or "")
+    assert enough(plan, plan.links[1], 100) == 11
+    assert locks(Plan(nodes, (Link(0, 1, 12), Link(0, 2, 11), Link(1, 2, 4)), ())) is None
+
+
+# --------------------------------------------------------------------------------------------- random worlds
+
+
+@dataclass
+class World:
+    """Workers of every kind of luck around a scheduler; checks the bounds at every step."""
+
+    plan: Plan
+    packets: int
+    seed: int = 0
+    skip: dict[int, set[int]] = field(default_factory=dict)
+    broken: dict[int, set[int]] = field(default_factory=dict)
+    deadly: dict[int, set[int]] = field(default_factory=dict)
+    shorter: dict[int, int] = field(default_factory=dict)
+    deaths: float = 0.0
+    drain_after: int | None = None
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.scheduler = Scheduler(self.plan)
+        self.held: dict[WorkerId, list[Task]] = {}
+        self.seen: dict[int, list[int]] = {at: [] for at in range(len(self.plan.nodes))}
+        self.tasks: dict[int, list[tuple[int, ...]]] = {at: [] for at in range(len(self.plan.nodes))}
+        self.ended: dict[int, set[int]] = {at: set() for at in range(len(self.plan.nodes))}
+        self.ended_before: dict[int, list[set[int]]] = {at: [] for at in range(len(self.plan.nodes))}
+        self.lost: list[Lost] = []
+        self.to_finish: list[WorkerId] = []
+        self.to_start: list[WorkerId] = []
+        self.stopped: set[WorkerId] = set()
+        self.now = 0.0
+
+    def run(self) -> Over | Abort:
+        events: list[Event] = ready(self.plan)
+        for worker in [event.worker for event in events if isinstance(event, Ready)]:
+            self.held[worker] = []
+        for step in range(200_000):
+            if step == self.drain_after:
+                events.append(Drain())
+            for out in self.scheduler.handle(*events, now=self.now):
+                if isinstance(out, Over | Abort):
+                    return out
+                self.obey(out)
+            self.check_bounds()
+            self.now += 0.01
+            events = [event for _ in range(self.random.randint(1, 3)) if (event := self.happen())]
+        raise AssertionError("no end")
+
+    def obey(self, out: object) -> None:
+        match out:
+            case Begin(worker, task):
+                node = self.plan.nodes[worker.node]
+                assert worker in self.held, "a task for a worker that is not there"
+                self.held[worker].append(task)
+                assert len(self.held[worker]) <= node.credit
+                if task.attempt == 0:
+                    assert all(index not in self.seen[worker.node] for index in task.indices), "begun twice"
+                    assert not self.seen[worker.node] or task.indices[0] > self.seen[worker.node][-1], "out of order"
+                    self.seen[worker.node].extend(task.indices)
+                    self.tasks[worker.node].append(task.indices)
+                    self.ended_before[worker.node].append(
+                        set.intersection(*(self.ended[before] for before in node.inputs)) if node.inputs else set()
+                    )
+                    for index in task.indices:
+                        assert all(index in self.ended[before] for before in node.inputs)
+            case Finish(worker):
+                self.to_finish.append(worker)
+            case Stop(worker):
+                self.stopped.add(worker)
+                self.held.pop(worker, None)
+            case Replace(worker, _):
+                self.to_start.append(worker)
+            case Lost():
+                self.lost.append(out)
+
+    def happen(self) -> Event | None:
+        """One random thing: an answer, a death, a start, a finish."""
+        choices: list[WorkerId] = [worker for worker, tasks in self.held.items() if tasks]
+        kinds = ["answer"] * bool(choices) + ["finish"] * bool(self.to_finish) + ["start"] * bool(self.to_start)
+        if not kinds:
+            return None
+        kind = self.random.choice(kinds)
+        if kind == "finish":
+            return Finished(self.to_finish.pop())
+        if kind == "start":
+            worker = self.to_start.pop()
+            self.held[worker] = []
+            return Ready(worker)
+        return self.answer(self.random.choice(choices))
+
+    def answer(self, worker: WorkerId) -> Event:
+        task = self.held[worker][0]
+        deadly = self.deadly.get(worker.node, set()).intersection(task.indices)
+        if not task.passing and (deadly or self.random.random() < self.deaths):
+            del self.held[worker]
+            return Died(worker)
+        self.held[worker].pop(0)
+        if self.plan.nodes[worker.node].source and task.indices[0] >= self.shorter.get(worker.node, self.packets):
+            return Done(worker, task.id, end=True)
+        broken = self.broken.get(worker.node, set()).intersection(task.indices)
+        if broken and not task.passing:
+            return Failed(worker, task.id, "broken", min(broken) if len(task.indices) == 1 else None)
+        self.ended[worker.node].update(task.indices)
+        skipped = self.skip.get(worker.node, set())
+        return Done(worker, task.id, tuple(Result(skipped=index in skipped) for index in task.indices))
+
+    def check_bounds(self) -> None:
+        states = self.scheduler.nodes
+        for link in self.plan.links:
+            if states[link.consumer].total > states[link.consumer].next:
+                assert states[link.producer].next - states[link.consumer].next <= link.capacity
+        for one in self.plan.fields:
+            for reader in one.readers:
+                past = states[reader].through - self.plan.nodes[reader].before
+                if one.slots and states[reader].through < states[reader].total:
+                    assert states[one.writer].next - past <= one.slots, "a slot is overwritten before its reader is through"
+        rows = max(state.next for state in states) - min(
+            (state.through - state.node.before for state in states if state.through < state.total), default=0
+        )
+        assert len(self.scheduler.rows) <= max(rows, 0) + 8
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Random graphs with branches, joins, batches, windows and replicas, with the capacities that `auto` gives."""
+    count = draw(st.integers(2, 6))
+    nodes: list[Node] = []
+    for at in range(count):
+        inputs: tuple[int, ...] = ()
+        if at:
+            inputs = tuple(sorted(draw(st.sets(st.integers(0, at - 1), min_size=1, max_size=min(at, 3)))))
+        nodes.append(
+            Node(
+                f"n{at}",
+                (f"n{at}",),
+                inputs=inputs,
+                workers=draw(st.integers(1, 3)) if at else 1,
+                batch=draw(st.sampled_from([1, 1, 2, 3, 5])) if at else 1,
+                max_wait=draw(st.sampled_from([None, None, 0.05])),
+                before=draw(st.sampled_from([0, 0, 1, 3])) if at else 0,
+                after=draw(st.sampled_from([0, 0, 1, 4])) if at else 0,
+                credit=draw(st.integers(1, 3)),
+                on_error=draw(st.sampled_from(["skip", "pass"])),
+            )
+        )
+    used = {before for node in nodes for before in node.inputs}
+    nodes = [Node(**{**node.__dict__, "sink": at not in used}) for at, node in enumerate(nodes)]
+    sizes = auto_capacities(tuple(nodes))
+    links = tuple(Link(producer, consumer, size) for (producer, consumer), size in sizes.items())
+    fields = []
+    for at in range(count - 1):
+        later = [other for other in range(at + 1, count) if _reaches(nodes, at, other)]
+        if later:
+            readers = tuple(sorted(draw(st.sets(st.sampled_from(later), min_size=1))))
+            fields.append(FieldPlan(f"f{at}", at, readers, auto_slots(tuple(nodes), links, at, readers)))
+    return Plan(tuple(nodes), links, tuple(fields))
+
+
+def _reaches(nodes: list[Node], start: int, end: int) -> bool:
+    return start == end or any(_reaches(nodes, start, before) for before in nodes[end].inputs)
+
+
+@settings(max_examples=400, deadline=None)
+@given(plan=plans(), packets=st.integers(0, 40), seed=st.integers(0, 2**32), data=st.data())
+def test_nothing_is_lost_doubled_or_disordered(plan: Plan, packets: int, seed: int, data: st.DataObject) -> None:
+    some = st.sets(st.integers(0, max(packets - 1, 0)), max_size=4)
+    nodes = range(1, len(plan.nodes))
+    world = World(
+        plan,
+        packets,
+        seed=seed,
+        skip={at: data.draw(some) for at in nodes},
+        broken={at: data.draw(some) for at in nodes},
+        deadly={at: data.draw(st.sets(st.integers(0, 40), max_size=1)) for at in nodes},
+        deaths=data.draw(st.sampled_from([0.0, 0.0, 0.02])),
+    )
+    end = world.run()
+    if isinstance(end, Abort):
+        assert "in a row" in end.reason or world.deaths, end.reason
+        return
+    gone: dict[int, set[int]] = {}
+    for at, node in enumerate(plan.nodes):
+        before = set().union(*(gone[one] for one in node.inputs)) if node.inputs else set()
+        expected = [index for index in range(packets) if index not in before]
+        assert [index for index in world.seen[at] if index < packets] == expected, node.name
+        dropped = {one.index for one in world.lost if one.node == at and not one.passed}
+        gone[at] = before | world.skip.get(at, set()).intersection(world.ended[at]) | dropped
+
+
+@settings(max_examples=300, deadline=None)
+@given(plan=plans())
+def test_what_auto_makes_of_any_graph_does_not_lock(plan: Plan) -> None:
+    assert locks(plan) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(plan=plans(), data=st.data(), seed=st.integers(0, 2**32))
+def test_whether_a_graph_locks_does_not_depend_on_luck(plan: Plan, data: st.DataObject, seed: int) -> None:
+    """The check's one simulated run tells what every order of events would: capacities are drawn too small on purpose."""
+    links = tuple(Link(one.producer, one.consumer, data.draw(st.integers(1, 8))) for one in plan.links)
+    small = Plan(plan.nodes, links, plan.fields)
+    packets = 60
+    foretold = locks(small, packets)
+    end = World(small, packets, seed=seed).run()
+    assert isinstance(end, Over) == (foretold is None)
+
+
+def test_a_stall_is_named_with_its_links() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), batch=8, sink=True), capacity=4)
+    end = World(plan, packets=20).run()
+    assert isinstance(end, Abort)
+    assert "a -> b: 4 of 4 queued" in end.reason
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_counts_agree_at_the_end(workers: int) -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), workers=workers), Node("c", ("c",), sink=True))
+    world = World(plan, packets=50)
+    assert isinstance(world.run(), Over)
+    assert [len(world.ended[at]) for at in range(3)] == [50, 50, 50]
+    assert len(world.stopped) == 2 + workers
