@@ -79,6 +79,7 @@ class Failed:
     task: int
     message: str
     index: int | None = None
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class Lost:
     time: Fraction | None
     message: str
     passed: bool
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class Abort:
     node: int | None = None
     index: int | None = None
     time: Fraction | None = None
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,18 +383,18 @@ class Scheduler:
         state, task = released
         blamed = event.index if event.index is not None else task.indices[0]
         if state.node.on_error == "fail" or task.passing or state.node.source:
-            self._abort(event.message, state, blamed)
+            self._abort(event.message, state, blamed, event.stage)
         elif len(task.indices) > 1:
             for index in task.indices:
                 self._again(state, Task(self._next_task(), state.at, (index,), attempt=task.attempt + 1))
         else:
-            self._lose(state, task, event.message)
+            self._lose(state, task, event.message, event.stage)
 
-    def _lose(self, state: _NodeState, task: Task, message: str) -> None:
+    def _lose(self, state: _NodeState, task: Task, message: str, stage: str | None = None) -> None:
         """Give a packet up as the node's `on_error` says."""
         index = task.indices[0]
         passing = state.node.on_error == "pass"
-        self._out.append(Lost(state.at, index, self.rows[index].time, message, passing))
+        self._out.append(Lost(state.at, index, self.rows[index].time, message, passing, stage))
         if passing:
             self._again(state, Task(self._next_task(), state.at, (index,), passing=True, attempt=task.attempt + 1))
         else:
@@ -471,10 +474,12 @@ class Scheduler:
         self.over = True
         self._out.append(Over())
 
-    def _abort(self, reason: str, state: _NodeState | None = None, index: int | None = None) -> None:
+    def _abort(
+        self, reason: str, state: _NodeState | None = None, index: int | None = None, stage: str | None = None
+    ) -> None:
         row = self.rows.get(index) if index is not None else None
         self.over = True
-        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None))
+        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None, stage))
 
     # ----------------------------------------------------------------------------------------------- what is begun
 

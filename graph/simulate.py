@@ -44,7 +44,7 @@ def enough(plan: Plan, link: Link, limit: int) -> int | None:
     at = plan.links.index(link)
 
     def runs(capacity: int) -> bool:
-        links = plan.links[:at] + (replace(link, capacity=capacity),) + plan.links[at + 1 :]
+        links = (*plan.links[:at], replace(link, capacity=capacity), *plan.links[at + 1 :])
         return locks(replace(plan, links=links)) is None
 
     if not runs(limit):

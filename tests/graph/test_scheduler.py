@@ -311,7 +311,9 @@ class World:
             for reader in one.readers:
                 past = states[reader].through - self.plan.nodes[reader].before
                 if one.slots and states[reader].through < states[reader].total:
-                    assert states[one.writer].next - past <= one.slots, "a slot is overwritten before its reader is through"
+                    assert states[one.writer].next - past <= one.slots, (
+                        "a slot is overwritten before its reader is through"
+                    )
         rows = max(state.next for state in states) - min(
             (state.through - state.node.before for state in states if state.through < state.total), default=0
         )

@@ -1,0 +1,498 @@
+"""Everything that can be known of a graph without running it: all mistakes at once, else what there is to run.
+
+Nothing here knows a stage by name. The order of the checks is the order of dependence: a check that builds on another
+is left out where that one failed, so that one mistake is reported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from graph.load import LoadError, fit, kind, load_class, parameters
+from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.simulate import enough, locks
+from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec, nearest
+from graph.stage import Array, Field, Source, Stage
+
+COMMAND_LINE = Place("command line", 1, 1)
+
+
+@dataclass
+class Declared:
+    """A stage of the graph with everything that its own code says of it. Field names are the graph's."""
+
+    spec: StageSpec
+    cls: type[Source] | type[Stage]
+    params: dict[str, Any]
+    stage: Source | Stage
+    renamed: dict[str, str]
+    inputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def reads(self) -> dict[str, Field]:
+        return {self.renamed.get(name, name): kind for name, kind in self.stage.reads.items()}
+
+    @property
+    def writes(self) -> dict[str, Field]:
+        return {self.renamed.get(name, name): kind for name, kind in self.stage.writes.items()}
+
+
+@dataclass
+class Checked:
+    """A graph that can run: its stages in topological order, its inputs' values, and its plan."""
+
+    spec: GraphSpec
+    values: dict[str, Any]
+    stages: dict[str, Declared]
+    plan: Plan
+    warnings: list[str] = field(default_factory=list)
+
+
+def check(
+    spec: GraphSpec, values: Mapping[str, Any] | None = None, changes: Mapping[str, Any] | None = None
+) -> Checked:
+    """Check a graph with values for its inputs and changes `stage.param` → value; raises GraphMistakes with all."""
+    return _Check(spec).run(dict(values or {}), dict(changes or {}))
+
+
+def input_value(one: InputSpec, given: Any) -> Any:
+    """A value for an input, from text if it comes from a command line; raises ValueError with what would be right."""
+    if not isinstance(given, str):
+        return given
+    if one.type == "bool":
+        if given.lower() not in ("true", "false", "yes", "no", "1", "0"):
+            raise ValueError(f"'{one.name}' has to be true or false, not {given!r}")
+        return given.lower() in ("true", "yes", "1")
+    try:
+        return {"int": int, "float": float}.get(one.type, str)(given)
+    except ValueError:
+        raise ValueError(f"'{one.name}' has to be of type {one.type}, not {given!r}") from None
+
+
+class _Check:
+    def __init__(self, spec: GraphSpec) -> None:
+        self.spec = spec
+        self.mistakes: list[Mistake] = []
+        self.values: dict[str, Any] = {}
+        self.order: list[str] = []
+
+    def wrong(self, place: Place | None, text: str) -> None:
+        self.mistakes.append(Mistake(place, text))
+
+    def run(self, values: dict[str, Any], changes: dict[str, Any]) -> Checked:
+        self.take_values(values)
+        self.spec = replace(self.spec, stages=self.changed(changes))
+        self.check_links()
+        declared = {name: one for name in self.spec.stages if (one := self.declare(self.spec.stages[name]))}
+        whole = len(declared) == len(self.spec.stages) and len(self.order) == len(declared)
+        if whole:
+            declared = {name: declared[name] for name in self.order}
+            self.check_kinds(declared)
+        self.check_fields(declared)
+        groups = self.groups(declared) if whole else []
+        if self.mistakes:
+            raise GraphMistakes(self.mistakes)
+        checked = Checked(self.spec, self.values, declared, make_plan(declared, groups))
+        self.check_capacities(checked)
+        if self.mistakes:
+            raise GraphMistakes(self.mistakes)
+        return checked
+
+    # ---------------------------------------------------------------------------------------------- inputs and values
+
+    def take_values(self, values: dict[str, Any]) -> None:
+        for name in values:
+            if name not in self.spec.inputs and name not in self.spec.first:
+                self.wrong(None, f"the graph has no input '{name}'{nearest(name, self.spec.inputs)}")
+        for name, one in self.spec.inputs.items():
+            if name in values:
+                try:
+                    self.values[name] = input_value(one, values[name])
+                except ValueError as error:
+                    self.wrong(None, str(error))
+            elif one.required:
+                about = f": {one.about}" if one.about else ""
+                self.wrong(one.place, f"input '{name}' is needed{about} (give {name}=…)")
+                self.values[name] = ""
+            else:
+                self.values[name] = one.default
+        for name in self.spec.first:
+            if name in self.spec.inputs:
+                self.wrong(self.spec.first[name].place, f"'{name}' is an input as well")
+            self.values[name] = values.get(name, "")
+
+    def changed(self, changes: dict[str, Any]) -> dict[str, StageSpec]:
+        """The stages with what `--set STAGE.PARAM=VALUE` changes."""
+        stages = dict(self.spec.stages)
+        for key, value in changes.items():
+            name, _, param = key.partition(".")
+            if not param:
+                self.wrong(None, f"--set takes STAGE.PARAM=VALUE, not {key!r}")
+            elif name not in stages:
+                self.wrong(None, f"--set {key}: there is no stage '{name}'{nearest(name, stages)}")
+            else:
+                one = stages[name]
+                stages[name] = replace(one, params={**one.params, param: Located(value, COMMAND_LINE)})
+        return stages
+
+    def resolve(self, located: Located, seen: tuple[str, ...] = ()) -> Any:
+        """A value with its reference followed: `$input`, `$stage.param`; `$$` begins a plain dollar."""
+        value = located.value
+        if not isinstance(value, str) or not value.startswith("$"):
+            return value
+        if value.startswith("$$"):
+            return value[1:]
+        name, _, param = value[1:].partition(".")
+        if not param:
+            if name in self.values:
+                return self.values[name]
+            self.wrong(
+                located.place, f"there is no input '{name}'{nearest(name, [*self.spec.inputs, *self.spec.first])}"
+            )
+            return None
+        if name not in self.spec.stages:
+            self.wrong(located.place, f"'{value}': there is no stage '{name}'{nearest(name, self.spec.stages)}")
+            return None
+        if value in seen:
+            self.wrong(located.place, f"'{value}' refers to itself")
+            return None
+        other = self.spec.stages[name]
+        if param in other.params:
+            return self.resolve(other.params[param], (*seen, value))
+        return self.default_of(other, param, located.place)
+
+    def default_of(self, other: StageSpec, param: str, place: Place) -> Any:
+        try:
+            known = parameters(load_class(str(other.use.value), self.spec.file.parent))
+        except LoadError:
+            return None
+        if param not in known:
+            self.wrong(place, f"stage '{other.name}' takes no '{param}'{nearest(param, known)}")
+            return None
+        return known[param].default
+
+    # --------------------------------------------------------------------------------------------------- the links
+
+    def check_links(self) -> None:
+        """Names after `from:`, cycles, stages that no source feeds; fills `order` if there is one."""
+        stages = self.spec.stages
+        if not stages:
+            self.wrong(self.spec.place, "has no stages")
+        for one in stages.values():
+            named = [located.value for located in one.sources]
+            for located in one.sources:
+                if located.value not in stages:
+                    self.wrong(
+                        located.place, f"there is no stage '{located.value}'{nearest(str(located.value), stages)}"
+                    )
+                if named.count(located.value) > 1:
+                    self.wrong(located.place, f"'{located.value}' is there twice")
+        left = {name: {str(item.value) for item in one.sources if item.value in stages} for name, one in stages.items()}
+        while free := [name for name, before in left.items() if not before]:
+            self.order.extend(free)
+            left = {name: before - set(free) for name, before in left.items() if name not in free}
+        cycle = _cycle(left)
+        if cycle:
+            self.wrong(stages[cycle[0]].at("from"), f"a cycle: {' -> '.join([*cycle, cycle[0]])}")
+        for name in left:
+            if name not in cycle:
+                self.wrong(stages[name].place, f"stage '{name}' cannot be reached: it stands behind the cycle")
+
+    def inputs_of(self, name: str) -> tuple[str, ...]:
+        return tuple(str(item.value) for item in self.spec.stages[name].sources if item.value in self.spec.stages)
+
+    def before(self, name: str) -> set[str]:
+        """All stages before one."""
+        found: set[str] = set()
+        todo = list(self.inputs_of(name))
+        while todo:
+            one = todo.pop()
+            if one not in found:
+                found.add(one)
+                todo.extend(self.inputs_of(one))
+        return found
+
+    # ------------------------------------------------------------------------------------------------ single stages
+
+    def declare(self, one: StageSpec) -> Declared | None:
+        """Load a stage's class and make one with its parameters."""
+        try:
+            cls = load_class(str(one.use.value), self.spec.file.parent)
+        except LoadError as error:
+            self.wrong(one.use.place, f"stage '{one.name}': {error}")
+            return None
+        params = self.params_of(one, cls)
+        if params is None:
+            return None
+        try:
+            stage = cls(**params)
+        except Exception as error:
+            self.wrong(one.at("with"), f"stage '{one.name}': {error}")
+            return None
+        renamed = {name: str(located.value) for name, located in one.fields.items()}
+        known = {**stage.reads, **stage.writes}
+        for name in renamed:
+            if name not in known:
+                self.wrong(one.fields[name].place, f"stage '{one.name}' has no field '{name}'{nearest(name, known)}")
+        return Declared(one, cls, params, stage, renamed, self.inputs_of(one.name))
+
+    def params_of(self, one: StageSpec, cls: type) -> dict[str, Any] | None:
+        known, found, good = parameters(cls), {}, True
+        for name, located in one.params.items():
+            if name not in known:
+                self.wrong(located.place, f"stage '{one.name}' takes no '{name}'{nearest(name, known)}")
+                good = False
+                continue
+            mistakes = len(self.mistakes)
+            value = self.resolve(located)
+            if len(self.mistakes) > mistakes:
+                good = False
+                continue
+            try:
+                found[name] = fit(known[name], value)
+            except LoadError as error:
+                self.wrong(located.place, f"stage '{one.name}': '{name}' {error}")
+                good = False
+        for name, parameter in known.items():
+            if parameter.required and name not in one.params:
+                self.wrong(one.place, f"stage '{one.name}' needs '{name}' (with: {{{name}: …}})")
+                good = False
+        return found if good else None
+
+    def check_kinds(self, declared: dict[str, Declared]) -> None:
+        """What a source, a stage with state or a sink cannot be asked for."""
+        for one in declared.values():
+            spec, what = one.spec, f"stage '{one.name}'"
+            source = isinstance(one.stage, Source)
+            if source and one.inputs:
+                self.wrong(spec.at("from"), f"{what} is a source ({one.cls.__name__}): it takes no packets")
+            if not source and not spec.sources:
+                self.wrong(spec.place, f"{what} cannot be reached: it is no source and has no from:")
+            if spec.workers > 1 and (source or one.stage.stateful):
+                self.wrong(spec.at("workers"), f"{what} has {'order' if source else 'state'}: it takes one worker")
+            if source and spec.batch > 1:
+                self.wrong(spec.at("batch"), f"{what} is a source: it takes no batch")
+            if spec.max_wait is not None and spec.batch == 1:
+                self.wrong(spec.at("max_wait"), f"{what}: max_wait means something only with a batch")
+            if spec.queue is not None and source:
+                self.wrong(spec.at("queue"), f"{what} is a source: no link leads into it")
+            if spec.on_error == "pass" and "on_error" in spec.places and not _passes(one.stage):
+                self.wrong(spec.at("on_error"), f"{what} cannot pass a packet on unprocessed: fail or skip")
+            if kind(one.cls) == "Sink" and any(one.name in other.inputs for other in declared.values()):
+                self.wrong(spec.place, f"{what} is a sink ({one.cls.__name__}): nothing comes after it")
+
+    # ------------------------------------------------------------------------------------------------------- fields
+
+    def check_fields(self, declared: dict[str, Declared]) -> None:
+        """Each field has one writer, which comes before its readers and writes what they read."""
+        writers: dict[str, Declared] = {}
+        for one in declared.values():
+            for name in one.writes:
+                if name in writers:
+                    text = f"stage '{one.name}' writes '{name}', as stage '{writers[name].name}' does"
+                    self.wrong(one.spec.place, f"{text} (fields: {{{name}: …}} renames it)")
+                writers.setdefault(name, one)
+        for one in declared.values():
+            before = self.before(one.name)
+            if not before <= declared.keys():
+                continue
+            here = sorted(name for name, writer in writers.items() if writer.name in before)
+            for name, wanted in one.reads.items():
+                self.check_read(one, name, wanted, writers.get(name), before, here)
+
+    def check_read(
+        self, one: Declared, name: str, wanted: Field, writer: Declared | None, before: set[str], here: list[str]
+    ) -> None:
+        place = one.spec.at("fields") if name in one.renamed.values() else one.spec.place
+        if writer is None:
+            self.wrong(
+                place, f"stage '{one.name}' reads '{name}', which no stage before it writes{nearest(name, here)}"
+            )
+        elif writer.name not in before:
+            text = f"stage '{one.name}' reads '{name}', which stage '{writer.name}' writes, but that is not before it"
+            self.wrong(place, text + f" (from: {writer.name})")
+        else:
+            given = writer.writes[name]
+            if trouble := _misfit(given, wanted):
+                self.wrong(place, f"stage '{one.name}' reads '{name}' as {wanted!r}, stage '{writer.name}' {trouble}")
+
+    # ------------------------------------------------------------------------------------------- shared processes
+
+    def groups(self, declared: dict[str, Declared]) -> list[list[str]]:
+        """Stages by process, in topological order: each alone, or with those of the same `process:` name."""
+        by_name: dict[str, list[str]] = {}
+        for name in self.order:
+            shared = declared[name].spec.process
+            by_name.setdefault(f"process {shared}" if shared else name, []).append(name)
+        for members in by_name.values():
+            if len(members) > 1:
+                self.check_group(declared, members)
+        return _sorted_groups(list(by_name.values()), declared)
+
+    def check_group(self, declared: dict[str, Declared], members: list[str]) -> None:
+        head = declared[members[0]]
+        for name in members[1:]:
+            one, place = declared[name], declared[name].spec.at("process")
+            if not set(one.inputs) <= set(members):
+                inside = set(one.inputs).intersection(members)
+                outside = sorted(set(one.inputs) - set(members))
+                if not inside:
+                    self.wrong(
+                        place, f"stages '{head.name}' and '{name}' are no neighbours: they cannot share a process"
+                    )
+                elif any(self.before(other).intersection(members) for other in outside):
+                    self.wrong(place, f"stage '{name}' also waits for '{outside[0]}', which waits for this process")
+            for word in ("workers", "batch", "on_error"):
+                if getattr(one.spec, word) != getattr(head.spec, word):
+                    self.wrong(
+                        place, f"stages that share a process have the same {word}, unlike '{head.name}' and '{name}'"
+                    )
+            if isinstance(one.stage, Stage) and (one.stage.window.before or one.stage.window.after):
+                self.wrong(place, f"stage '{name}' reads a window: it can only be the first of its process")
+
+    # --------------------------------------------------------------------------------------------------- capacities
+
+    def check_capacities(self, checked: Checked) -> None:
+        """Capacities that were written down must not lock; those of `auto` cannot."""
+        plan = checked.plan
+        explicit = [link for link in plan.links if self.queue_of(plan, link) is not None]
+        if not explicit or locks(plan) is None:
+            return
+        blamed = False
+        automatic = auto_capacities(plan.nodes)
+        limit = sum(automatic.values()) + sum(link.capacity for link in plan.links) + 8
+        for link in explicit:
+            size = enough(plan, link, limit)
+            if size is not None:
+                blamed = True
+                self.blame(plan, link, f"at least {size} would do")
+        if not blamed:
+            for link in explicit:
+                least = automatic[link.producer, link.consumer]
+                if link.capacity < least:
+                    self.blame(plan, link, f"{least} would do, with its neighbours")
+
+    def queue_of(self, plan: Plan, link: Link) -> StageSpec | None:
+        """The stage whose `queue:` gave a link its capacity."""
+        for name in plan.nodes[link.consumer].stages:
+            spec = self.spec.stages[name]
+            if spec.queue is not None and set(self.inputs_of(name)).intersection(plan.nodes[link.producer].stages):
+                return spec
+        return None
+
+    def blame(self, plan: Plan, link: Link, cure: str) -> None:
+        spec = self.queue_of(plan, link)
+        node = plan.nodes[link.consumer]
+        why = f"'{node.name}' takes {node.ahead + 1} packets at once" if node.ahead else "the paths part and meet again"
+        others = [other for other in plan.links if other.consumer == link.consumer and other != link]
+        against = f" against {plan.link_name(others[0])}" if others else ""
+        text = f"queue: {link.capacity} on {plan.link_name(link)} would lock the graph{against}, since {why}: {cure}"
+        self.wrong(spec.at("queue") if spec else None, text)
+
+
+def _passes(stage: Source | Stage) -> bool:
+    return isinstance(stage, Stage) and type(stage).pass_through is not Stage.pass_through
+
+
+def _misfit(given: Field, wanted: Field) -> str | None:
+    """What is wrong with a field as it is written, for how it is read."""
+    if not isinstance(given, Array) or not isinstance(wanted, Array):
+        return None if type(given) is type(wanted) else f"writes {given!r}"
+    if given.dtype != wanted.dtype or len(given.words) != len(wanted.words):
+        return f"writes {given!r}"
+    for have, want in zip(given.words, wanted.words, strict=True):
+        if have[-1].isdigit() and want[-1].isdigit() and have != want:
+            return f"writes {given!r}"
+    return None
+
+
+def _cycle(left: dict[str, set[str]]) -> list[str]:
+    """One cycle among stages that wait for each other, in the order of the packets."""
+    if not left:
+        return []
+    path: list[str] = [next(iter(left))]
+    while True:
+        before = next(iter(sorted(left[path[-1]])))
+        if before in path:
+            return list(reversed(path[path.index(before) :]))
+        path.append(before)
+
+
+def _sorted_groups(groups: list[list[str]], declared: dict[str, Declared]) -> list[list[str]]:
+    """Groups in topological order, as a whole."""
+    home = {name: at for at, members in enumerate(groups) for name in members}
+    left = {
+        at: {home[before] for name in members for before in declared[name].inputs if home[before] != at}
+        for at, members in enumerate(groups)
+    }
+    order: list[int] = []
+    while left:
+        free = [at for at, before in left.items() if not before - set(order)] or list(left)
+        order.append(free[0])
+        del left[free[0]]
+    return [groups[at] for at in order]
+
+
+def make_plan(declared: dict[str, Declared], groups: list[list[str]]) -> Plan:
+    """Nodes, links and fields with their capacities, of stages that have been checked."""
+    home = {name: at for at, members in enumerate(groups) for name in members}
+    nodes = tuple(_node(declared, members, home) for members in groups)
+    automatic = auto_capacities(nodes)
+    links = []
+    for (producer, consumer), size in automatic.items():
+        queues = [
+            one.spec.queue
+            for name in groups[consumer]
+            if (one := declared[name]).spec.queue is not None and any(home[before] == producer for before in one.inputs)
+        ]
+        links.append(Link(producer, consumer, min((queue for queue in queues if queue), default=size)))
+    fields = []
+    for name, one in declared.items():
+        for field_name, kind_of in one.writes.items():
+            readers = {home[other.name] for other in declared.values() if field_name in other.reads}
+            outside = tuple(sorted(readers - {home[name]}))
+            if not outside:
+                continue
+            slots = auto_slots(nodes, tuple(links), home[name], outside) if isinstance(kind_of, Array) else 0
+            fields.append(FieldPlan(field_name, home[name], outside, slots))
+    return Plan(nodes, tuple(links), tuple(fields))
+
+
+def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int]) -> Node:
+    stages = [declared[name] for name in members]
+    at = home[members[0]]
+    head, window = stages[0], getattr(stages[0].stage, "window", None)
+    before = {home[name] for one in stages for name in one.inputs} - {at}
+    timeouts = [one.spec.timeout for one in stages if one.spec.timeout is not None]
+    return Node(
+        name="+".join(members),
+        stages=tuple(members),
+        inputs=tuple(sorted(before)),
+        workers=head.spec.workers,
+        batch=head.spec.batch,
+        max_wait=head.spec.max_wait,
+        before=window.before if window else 0,
+        after=window.after if window else 0,
+        stateful=any(one.stage.stateful for one in stages),
+        on_error=_on_error(stages),
+        timeout=sum(timeouts) if timeouts else None,
+        sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
+    )
+
+
+def _on_error(stages: list[Declared]) -> str:
+    """A graph's default of `pass` means `skip` for a stage that cannot pass a packet on."""
+    wanted = stages[0].spec.on_error
+    return "skip" if wanted == "pass" and not all(_passes(one.stage) for one in stages) else wanted
+
+
+def graph_folder(checked: Checked) -> Path:
+    """Where `./file.py` in a graph is looked for."""
+    return checked.spec.file.parent

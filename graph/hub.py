@@ -1,0 +1,575 @@
+"""The loop around the scheduler: one ROUTER socket, the sentinels of all processes, timers.
+
+It turns messages into events and instructions into messages; what to do is decided by the scheduler alone. It prints
+nothing, handles no signal, and knows nothing of files: the runner above it does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import zmq
+
+from graph import protocol
+from graph.arena import Arena, Memory, lay_out, plain
+from graph.check import Checked
+from graph.process import WorkerProcess
+from graph.scheduler import (
+    Abort,
+    Begin,
+    Died,
+    Done,
+    Drain,
+    Event,
+    Failed,
+    Finish,
+    Finished,
+    Instruction,
+    Lost,
+    Over,
+    Ready,
+    Replace,
+    Result,
+    Scheduler,
+    Stop,
+    Task,
+    Tick,
+    WorkerId,
+)
+from graph.stage import Array, Caps, Output, Shape
+from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
+
+GRACE = 5.0
+MESSAGES_AT_ONCE = 64
+
+
+@dataclass
+class Failure:
+    """Why a run failed: the stage and packet to blame, where known."""
+
+    message: str
+    stage: str | None = None
+    index: int | None = None
+    time: float | None = None
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        where = f"stage '{self.stage}'" if self.stage else ""
+        if self.index is not None:
+            where += f", packet {self.index}" + (f" at {self.time:.3f} s" if self.time is not None else "")
+        return f"{where}: {self.message}" if where else self.message
+
+
+class Control:
+    """How others reach a run: `drain` ends it in order, `abort` at once. Safe from signal handlers and threads."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.aborting = False
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def drain(self) -> None:
+        self.draining = True
+        os.eventfd_write(self.fd, 1)
+
+    def abort(self) -> None:
+        self.aborting = True
+        os.eventfd_write(self.fd, 1)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+@dataclass
+class _Hand:
+    """A worker as the hub knows it."""
+
+    id: WorkerId
+    identity: bytes
+    process: WorkerProcess
+    phase: str = "new"
+    gone: bool = False
+    stopping: bool = False
+    since: float = 0.0
+    tasks: dict[int, int] = field(default_factory=dict)
+
+
+class Hub:
+    """Runs one checked graph. `start` until every worker is ready, `flow` until the end, `close` always."""
+
+    def __init__(self, checked: Checked, control: Control, on_tick: Callable[[], None]) -> None:
+        self.checked = checked
+        self.plan = checked.plan
+        self.control = control
+        self.on_tick = on_tick
+        self.scheduler = Scheduler(self.plan)
+        self.stats = {name: StageStats() for name in checked.stages}
+        self.memory_watch = MemoryWatch()
+        self.memory: Memory | None = None
+        self.failure: Failure | None = None
+        self.done = False
+        self.outputs: list[tuple[str, Output]] = []
+        self.notes: list[tuple[str, str]] = []
+        self.caps: dict[int, Caps] = {}
+        self.tasks_done = 0
+        self.delays = Histogram()
+        self.sunk = 0
+        self.first_sunk = self.last_sunk = 0.0
+        self.high_water = {(link.producer, link.consumer): 0 for link in self.plan.links}
+        self._traces: dict[str, str] = {}
+        self._hands: dict[WorkerId, _Hand] = {}
+        self._by_identity: dict[bytes, _Hand] = {}
+        self._by_sentinel: dict[int, _Hand] = {}
+        self._starts_later: list[tuple[float, WorkerId]] = []
+        self._outbox: dict[WorkerId, list[Any]] = {}
+        self._drained = False
+        self._travel_in = [self._small_fields_read(at) for at in range(len(self.plan.nodes))]
+        self._travel_out = [self._small_fields_written(at) for at in range(len(self.plan.nodes))]
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._poller = zmq.Poller()
+        self._bind()
+
+    def _bind(self) -> None:
+        """An abstract socket: it has no file that could be left behind, and only this user's processes connect."""
+        self.address = f"ipc://@graphrun-{os.getpid()}-{secrets.token_hex(8)}"
+        self._socket.setsockopt(zmq.IPC_FILTER_UID, os.getuid())
+        self._socket.router_mandatory = 1
+        self._socket.linger = 0
+        self._socket.sndhwm = self._socket.rcvhwm = 0
+        self._socket.maxmsgsize = protocol.MAX_MESSAGE
+        self._socket.bind(self.address)
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self.control.fd, zmq.POLLIN)
+
+    # ------------------------------------------------------------------------------------------------------- fields
+
+    def _small_fields_read(self, at: int) -> list[str]:
+        """Fields from outside that travel in the messages to a node: values, and row counts of arrays that vary."""
+        stages = [self.checked.stages[name] for name in self.plan.nodes[at].stages]
+        own = {name for one in stages for name in one.writes}
+        read = {name: kind for one in stages for name, kind in one.reads.items() if name not in own}
+        return sorted(name for name in read if self._travels(name))
+
+    def _small_fields_written(self, at: int) -> list[str]:
+        outside = {one.name for one in self.plan.fields if one.writer == at}
+        stages = [self.checked.stages[name] for name in self.plan.nodes[at].stages]
+        return sorted(name for one in stages for name in one.writes if name in outside and self._travels(name))
+
+    def _travels(self, name: str) -> bool:
+        kind = next(one.writes[name] for one in self.checked.stages.values() if name in one.writes)
+        return not isinstance(kind, Array) or kind.varies
+
+    # -------------------------------------------------------------------------------------------------------- start
+
+    def start(self) -> None:
+        """Start every worker and wait until all are ready; sets `failure` if one cannot be."""
+        for at, node in enumerate(self.plan.nodes):
+            for replica in range(node.workers):
+                self._spawn(WorkerId(at, replica))
+        while not self.failure and not all(hand.phase == "ready" for hand in self._hands.values()):
+            self._turn()
+            if self.control.aborting or self.control.draining:
+                self.failure = Failure("interrupted before anything flowed")
+
+    def _spawn(self, worker: WorkerId) -> None:
+        node = self.plan.nodes[worker.node]
+        specs = [self.checked.stages[name].spec for name in node.stages]
+        env = {key: value for spec in specs for key, value in spec.env.items()}
+        cpus = sorted({cpu for spec in specs for cpu in spec.cpus})
+        identity = f"{node.name}.{worker.replica}.{worker.incarnation}.{secrets.token_hex(8)}"
+        process = WorkerProcess(self.address, identity, env, cpus)
+        hand = _Hand(worker, identity.encode(), process)
+        self._hands[worker] = hand
+        self._by_identity[hand.identity] = hand
+        self._by_sentinel[process.sentinel] = hand
+        self._poller.register(process.sentinel, zmq.POLLIN)
+
+    def _start_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
+        """Messages until a worker is ready."""
+        at = hand.id.node
+        if word == protocol.HELLO:
+            self._send(hand, protocol.SETUP, self._members(at))
+        elif word == protocol.OPENED:
+            hand.phase = "open"
+            self._configure_where_possible()
+        elif word == protocol.CAPS:
+            self.caps.setdefault(at, Caps({name: tuple(shape) for name, shape in parts[0].items()}, parts[1]))
+            hand.phase = "configured"
+            self._configure_where_possible()
+            self._map_where_possible()
+        elif word == protocol.READY:
+            hand.phase = "ready"
+            for name, about in parts[0].items():
+                self.stats[name].about = about
+            return [Ready(hand.id)]
+        return []
+
+    def _members(self, at: int) -> list[dict[str, Any]]:
+        beside = str(self.checked.spec.file.parent.resolve())
+        stages = [self.checked.stages[name] for name in self.plan.nodes[at].stages]
+        return [
+            {
+                "name": one.name,
+                "use": one.spec.use.value,
+                "beside": beside,
+                "params": one.params,
+                "renamed": one.renamed,
+            }
+            for one in stages
+        ]
+
+    def _configure_where_possible(self) -> None:
+        """Tell every open worker the shapes, once all that come before it have told theirs."""
+        for hand in self._hands.values():
+            inputs = self.plan.nodes[hand.id.node].inputs
+            if hand.phase == "open" and all(before in self.caps for before in inputs):
+                hand.phase = "configuring"
+                shapes: dict[str, Shape] = {}
+                stream: dict[str, Any] = {}
+                for before in inputs:
+                    shapes |= self.caps[before].shapes
+                    stream |= self.caps[before].stream
+                self._send(hand, protocol.CONFIGURE, shapes, stream)
+
+    def _map_where_possible(self) -> None:
+        """Once every shape is known, make the arenas; then give every configured worker its own."""
+        if len(self.caps) < len(self.plan.nodes):
+            return
+        if self.memory is None:
+            self.memory = self._make_memory()
+            if self.memory is None:
+                return
+        for hand in self._hands.values():
+            if hand.phase == "configured":
+                hand.phase = "mapping"
+                at = hand.id.node
+                node = self.plan.nodes[at]
+                arenas = plain(self.memory.arenas)
+                travel = self._travel_in[at], self._travel_out[at]
+                self._send(hand, protocol.MAP, self.memory.path, arenas, *travel, node.batch, node.source)
+
+    def _make_memory(self) -> Memory | None:
+        arenas = []
+        for one in self.plan.fields:
+            if one.slots:
+                kind = next(
+                    stage.writes[one.name] for stage in self.checked.stages.values() if one.name in stage.writes
+                )
+                assert isinstance(kind, Array)
+                arenas.append(Arena(one.name, kind.dtype.str, self.caps[one.writer].shapes[one.name], one.slots))
+        arenas = lay_out(arenas)
+        total, limit = sum(one.bytes for one in arenas), self.checked.spec.memory
+        if limit is not None and total > limit:
+            most = max(arenas, key=lambda one: one.bytes)
+            self.failure = Failure(
+                f"the arenas need {total / 1e6:.0f} MB, above memory: {limit / 1e6:.0f} MB; the largest is that of "
+                f"'{most.field}', {most.slots} slots of {most.slot_bytes / 1e6:.1f} MB (shorter queues make it smaller)"
+            )
+            return None
+        return Memory(arenas)
+
+    # --------------------------------------------------------------------------------------------------------- flow
+
+    def flow(self) -> None:
+        """Run until the end, or a failure."""
+        while not self.done and not self.failure:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Wait for something, take in all that waits, do what follows."""
+        ready = self._poller.poll(self._patience())
+        now = time.monotonic()
+        events: list[Event] = []
+        for source, _ in ready:
+            if source is self._socket:
+                events.extend(self._receive())
+            elif source == self.control.fd:
+                os.eventfd_read(self.control.fd)
+            else:
+                events.extend(self._receive())
+                events.extend(self._gone(self._by_sentinel[source]))
+        if self.control.aborting:
+            self.failure = self.failure or Failure("aborted")
+            return
+        if self.control.draining and not self._drained:
+            self._drained = True
+            events.append(Drain())
+        self._watch(now)
+        if events or (self.scheduler.deadline or now + 1) <= now:
+            self._obey(self.scheduler.handle(*(events or [Tick()]), now=now), now)
+        self.on_tick()
+
+    def _patience(self) -> int:
+        """Milliseconds until something has to be done whatever happens."""
+        now = time.monotonic()
+        until = [now + MemoryWatch.EVERY]
+        if self.scheduler.deadline is not None:
+            until.append(self.scheduler.deadline)
+        until.extend(at for at, _ in self._starts_later)
+        return max(0, int((min(until) - now) * 1000) + 1)
+
+    def _receive(self) -> list[Event]:
+        events: list[Event] = []
+        for _ in range(MESSAGES_AT_ONCE):
+            try:
+                identity, raw = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            except ValueError:
+                continue  # not two frames: nobody of ours
+            hand = self._by_identity.get(identity)
+            if hand is None:
+                continue
+            word, *parts = protocol.unpack(raw)
+            if word == protocol.BROKEN:
+                self._broken(*parts)
+            else:
+                take = self._flow_word if hand.phase == "ready" else self._start_word
+                events.extend(take(hand, word, parts))
+        return events
+
+    def _broken(self, stage: str, phase: str, message: str, trace: str) -> None:
+        if self.failure is None:
+            text = message if phase in ("open", "configure") else f"could not {phase}: {message}"
+            self.failure = Failure(text, stage, traceback=trace)
+
+    def _flow_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
+        if word == protocol.RESULTS:
+            rows, extras = parts
+            self._extras(hand, extras)
+            return [self._result(hand, row) for row in rows]
+        if word == protocol.END:
+            hand.tasks.pop(parts[0], None)
+            hand.since = time.monotonic()
+            return [Done(hand.id, parts[0], end=True)]
+        if word == protocol.FAILED:
+            task, stage, index, message, trace = parts
+            hand.tasks.pop(task, None)
+            hand.since = time.monotonic()
+            self._traces[message] = trace
+            return [Failed(hand.id, task, message, index, stage)]
+        if word == protocol.FINISHED:
+            outputs, extras = parts
+            self._extras(hand, extras)
+            self.outputs.extend((row[0], Output(*row[1:])) for row in outputs)
+            return [Finished(hand.id)]
+        return []
+
+    def _result(self, hand: _Hand, row: list[Any]) -> Done:
+        """One task's results; counts them."""
+        number, started, busy, results = row
+        at = hand.id.node
+        task = self.scheduler.task(hand.id, number)
+        sent = hand.tasks.pop(number, None)
+        hand.since = time.monotonic()
+        if sent is not None:
+            self.tasks_done += 1
+            self.delays.add(max(1, started - sent))
+        names = self._travel_out[at]
+        done = tuple(_decode(one, names) for one in results)
+        if task is not None:
+            for name, spent in zip(self.plan.nodes[at].stages, busy, strict=True):
+                stats = self.stats[name]
+                stats.busy_ns += spent
+                stats.latency.add(spent)
+                stats.packets_in += len(results)
+                stats.packets_out += sum(not one.skipped for one in done)
+            if self.plan.nodes[at].sink:
+                self.last_sunk = time.monotonic()
+                self.first_sunk = self.first_sunk or self.last_sunk
+                self.sunk += len(done)
+        return Done(hand.id, number, done)
+
+    def _extras(self, hand: _Hand, extras: dict[str, Any]) -> None:
+        names = self.plan.nodes[hand.id.node].stages
+        for name, counts in extras.get("counts", {}).items():
+            self.stats[name].counts.update(counts)
+        for name, notes in extras.get("notes", {}).items():
+            self.notes.extend((name, note) for note in notes)
+        if "cpu" in extras:
+            self.stats[names[0]].cpu[hand.identity.decode()] = extras["cpu"]
+
+    def _gone(self, hand: _Hand) -> list[Event]:
+        """A process has ended."""
+        if hand.gone:
+            return []
+        hand.gone = True
+        self._poller.unregister(hand.process.sentinel)
+        why = hand.process.end()
+        if hand.stopping:
+            return []
+        if hand.phase != "ready" and hand.id.incarnation == 0:
+            self.failure = self.failure or Failure(f"{why} before it was ready", self._first_stage(hand.id.node))
+            return []
+        return [Died(hand.id, why)]
+
+    def _watch(self, now: float) -> None:
+        """Timers: memory, processes to start, tasks that take too long."""
+        self.memory_watch.look([os.getpid(), *self.pids()], now)
+        for at, worker in [one for one in self._starts_later if one[0] <= now]:
+            self._starts_later.remove((at, worker))
+            self._spawn(worker)
+        for hand in self._hands.values():
+            timeout = self.plan.nodes[hand.id.node].timeout
+            if timeout is not None and hand.tasks and not hand.gone:
+                oldest = max(hand.since, next(iter(hand.tasks.values())) / 1e9)
+                if now - oldest > timeout:
+                    hand.process.kill()
+
+    def pids(self) -> list[int]:
+        """The processes of the workers that live."""
+        return [hand.process.pid for hand in self._hands.values() if not hand.gone]
+
+    def pss_of(self, at: int) -> int:
+        """The largest PSS that any process of a node had, in bytes."""
+        pids = [hand.process.pid for hand in self._hands.values() if hand.id.node == at]
+        return max((self.memory_watch.each.get(pid, 0) for pid in pids), default=0)
+
+    # --------------------------------------------------------------------------------------------------------- obey
+
+    def _obey(self, instructions: list[Instruction], now: float) -> None:
+        for one in instructions:
+            match one:
+                case Begin(worker, task):
+                    self._outbox.setdefault(worker, []).append(self._encode(task))
+                    self._hands[worker].tasks[task.id] = time.monotonic_ns()
+                case Finish(worker):
+                    self._post()
+                    self._send(self._hands[worker], protocol.FINISH)
+                case Stop(worker):
+                    self._hands[worker].stopping = True
+                    self._send(self._hands[worker], protocol.STOP)
+                case Replace(worker, after):
+                    for name in self.plan.nodes[worker.node].stages:
+                        self.stats[name].restarts += 1
+                    self._starts_later.append((now + after, worker))
+                case Lost():
+                    self._lost(one)
+                case Abort():
+                    self._aborted(one)
+                case Over():
+                    self.done = True
+        self._post()
+        self._note_fill()
+        if any(at <= now for at, _ in self._starts_later):
+            self._watch(now)
+
+    def _post(self) -> None:
+        """One message a worker with all its new tasks."""
+        for worker, tasks in self._outbox.items():
+            self._send(self._hands[worker], protocol.TASKS, tasks)
+        self._outbox.clear()
+
+    def _note_fill(self) -> None:
+        nodes = self.scheduler.nodes
+        for producer, consumer in self.high_water:
+            queued = nodes[producer].through - nodes[consumer].next
+            if queued > self.high_water[producer, consumer]:
+                self.high_water[producer, consumer] = queued
+
+    def _encode(self, task: Task) -> list[Any]:
+        node = self.plan.nodes[task.node]
+        packets = [self._packet(task.node, index) for index in task.indices]
+        if node.before or node.after:
+            for packet in packets:
+                packet.append(self._neighbours(task.node, packet[0]))
+        return [task.id, protocol.PASS if task.passing else protocol.WORK, packets]
+
+    def _packet(self, at: int, index: int) -> list[Any]:
+        row = self.scheduler.rows[index]
+        when = row.time
+        values = [row.fields[name] for name in self._travel_in[at]]
+        return [index, when.numerator, when.denominator, values] if when is not None else [index, 0, 1, values]
+
+    def _neighbours(self, at: int, index: int) -> list[list[Any]]:
+        node = self.plan.nodes[at]
+        found = []
+        for offset in range(-node.before, node.after + 1):
+            other = index + offset
+            if offset and self._is_there(at, other):
+                found.append([offset, *self._packet(at, other)[1:]])
+        return found
+
+    def _is_there(self, at: int, index: int) -> bool:
+        inputs = self.plan.nodes[at].inputs
+        return all(
+            0 <= index < self.scheduler.nodes[before].through and not self.scheduler.is_skipped(before, index)
+            for before in inputs
+        )
+
+    def _send(self, hand: _Hand, word: int, *parts: Any) -> None:
+        try:
+            self._socket.send_multipart([hand.identity, protocol.pack(word, *parts)], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            # It has died, which its sentinel is about to tell; what it was sent will be sent again.
+
+    def _lost(self, lost: Lost) -> None:
+        stats = self.stats[lost.stage or self._first_stage(lost.node)]
+        stats.counts["passed" if lost.passed else "skipped"] += 1
+        if len(stats.errors) < MAX_ERRORS:
+            when = float(lost.time) if lost.time is not None else None
+            stats.errors.append({"index": lost.index, "time": when, "message": lost.message})
+
+    def _aborted(self, abort: Abort) -> None:
+        if abort.node is None:
+            self.failure = Failure(abort.reason)
+            return
+        stage = abort.stage or self._first_stage(abort.node)
+        when = float(abort.time) if abort.time is not None else None
+        self.failure = Failure(abort.reason, stage, abort.index, when, self._traces.get(abort.reason, ""))
+
+    def _first_stage(self, at: int) -> str:
+        return self.plan.nodes[at].stages[0]
+
+    # -------------------------------------------------------------------------------------------------------- close
+
+    def close(self) -> None:
+        """Have every process gone, politely if there is time, and leave nothing behind."""
+        self._socket_linger()
+        until = time.monotonic() + (0.0 if self.control.aborting else GRACE)
+        for hand in self._hands.values():
+            if not hand.gone and not hand.stopping:
+                self._send(hand, protocol.STOP)
+        for hand in self._hands.values():
+            while not hand.process.wait(min(0.05, until - time.monotonic())):
+                if self.control.aborting or time.monotonic() > until:
+                    hand.process.kill()
+                    hand.process.wait(GRACE)
+                    break
+            hand.process.close()
+        self._socket.close()
+        self._context.term()
+        if self.memory is not None:
+            self.memory.close()
+
+    def _socket_linger(self) -> None:
+        """What was sent last has to arrive."""
+        self._socket.linger = 200
+
+
+def _decode(one: Any, names: list[str]) -> Result:
+    if one == protocol.OK:
+        return _OK
+    if one == protocol.SKIPPED:
+        return _SKIPPED
+    _, numerator, denominator, values = one
+    when = Fraction(numerator, denominator) if denominator else None
+    return Result(time=when, fields=dict(zip(names, values, strict=True)) if names else None)
+
+
+_OK = Result()
+_SKIPPED = Result(skipped=True)
+
+
+def bound(memory: Memory | None) -> int:
+    """Bytes of all slots."""
+    return memory.bytes if memory is not None else 0

@@ -1,0 +1,157 @@
+"""Graphs that run first, and what they wrote: kept by the content of what they read, so that it is made only once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graph.check import Checked, check
+from graph.hub import Control
+from graph.report import Report
+from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
+
+#: Bytes kept; what was used least recently goes first.
+KEEP = 8_000_000_000
+VERSION = 1
+
+RunFirst = Callable[[tuple[GraphSpec, dict[str, Any]]], Report]
+
+
+def home() -> Path:
+    """Where graphrun keeps what it made or fetched: `GRAPHRUN_HOME`, else `~/.cache/graphrun`."""
+    return Path(os.environ.get("GRAPHRUN_HOME") or Path.home() / ".cache" / "graphrun")
+
+
+def check_first(checked: Checked) -> list[tuple[FirstSpec, GraphSpec, dict[str, Any]]]:
+    """The graphs before this one with their inputs, in order; raises GraphMistakes.
+
+    A reference of one to the result of another stands as `$name` until that one has run.
+    """
+    prepared, mistakes = [], []
+    for one in checked.spec.first.values():
+        try:
+            spec = load_spec(checked.spec.file.parent / one.graph)
+        except GraphMistakes as error:
+            mistakes.extend(error.mistakes)
+            continue
+        inputs = {name: _value(checked, located.value) for name, located in one.params.items()}
+        if one.gives not in spec.inputs:
+            mistakes.append(
+                Mistake(one.place, f"'{one.graph}' has no input '{one.gives}' to say where its result goes")
+            )
+        try:
+            check(spec, {**inputs, one.gives: "kept"})
+        except GraphMistakes as error:
+            mistakes.extend(error.mistakes)
+        prepared.append((one, spec, inputs))
+    if mistakes:
+        raise GraphMistakes(mistakes)
+    return prepared
+
+
+def _value(checked: Checked, value: Any) -> Any:
+    """A value of a first graph's `with:`; `$name` of an input is that input's value."""
+    if isinstance(value, str) and value.startswith("$") and value[1:] in checked.values:
+        name = value[1:]
+        return checked.values[name] if name in checked.spec.inputs else value
+    return value
+
+
+def run_first(checked: Checked, control: Control, report: Report, run: RunFirst) -> dict[str, str] | None:
+    """Run what has to run before a graph; the paths of what it wrote, by name. None, and a report, if that failed."""
+    found: dict[str, str] = {}
+    for one, spec, inputs in check_first(checked):
+        if checked.values.get(one.name):
+            found[one.name] = str(checked.values[one.name])
+            continue
+        inputs = {name: _result(value, found) for name, value in inputs.items()}
+        target = home() / "kept" / f"{spec.name}-{key(spec, inputs)[:32]}{_suffix(spec, one.gives)}"
+        if target.exists():
+            os.utime(target)
+        else:
+            made = _make(target, lambda path, s=spec, i=inputs, g=one.gives: run((s, {**i, g: str(path)})))  # type: ignore[misc]
+            report.first[one.name] = made.as_dict()
+            if made.status != "done" or control.draining:
+                report.status = made.status if made.status != "done" else "interrupted"
+                report.error, report.traceback = made.error, made.traceback
+                return None
+            report.notes.extend(made.notes)
+        found[one.name] = str(target)
+    return found
+
+
+def _make(target: Path, run: Callable[[Path], Report]) -> Report:
+    """Have a run write beside its target, and put it in place when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tidy(target.parent)
+    spare = target.with_name(f"part-{os.getpid()}-{target.name}")
+    try:
+        report = run(spare)
+        if report.status == "done":
+            spare.replace(target)
+        return report
+    finally:
+        _remove(spare)
+
+
+def _result(value: Any, found: dict[str, str]) -> Any:
+    if isinstance(value, str) and value.startswith("$") and value[1:] in found:
+        return found[value[1:]]
+    return value
+
+
+def _suffix(spec: GraphSpec, gives: str) -> str:
+    default = spec.inputs[gives].default
+    return Path(default).suffix if isinstance(default, str) else ""
+
+
+def key(spec: GraphSpec, inputs: dict[str, Any]) -> str:
+    """What a result depends on: the graph file, and its inputs; of files that are inputs, their content."""
+    parts: list[Any] = [VERSION, hashlib.sha256(spec.file.read_bytes()).hexdigest()]
+    values = {name: one.default for name, one in spec.inputs.items()} | inputs
+    for name in sorted(values):
+        value = values[name]
+        is_path = name in spec.inputs and spec.inputs[name].type == "path"
+        parts.append([name, content(Path(value)) if is_path and isinstance(value, str) and value else value])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def content(path: Path) -> str:
+    """A hash of what a file or folder holds; the name itself if nothing is there."""
+    if path.is_dir():
+        inside = sorted(one for one in path.rglob("*") if one.is_file())
+        joined = "\n".join(f"{one.relative_to(path)} {content(one)}" for one in inside)
+        return hashlib.sha256(joined.encode()).hexdigest()
+    if not path.is_file():
+        return f"no file {path}"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tidy(folder: Path, keep: int = KEEP) -> None:
+    """Remove what was used least recently, down to `keep` bytes."""
+    sizes = {one: _size(one) for one in folder.iterdir()}
+    total = sum(sizes.values())
+    for one in sorted(sizes, key=lambda entry: entry.stat().st_mtime):
+        if total <= keep:
+            return
+        total -= sizes[one]
+        _remove(one)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return path.stat().st_size
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

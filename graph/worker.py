@@ -1,0 +1,366 @@
+"""One process of a node: opens its stages, then does the tasks that the hub hands out.
+
+It knows nothing of the graph but its own stages and the slots they read and write.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+
+from graph import protocol
+from graph.arena import Slots, from_plain
+from graph.load import load_class
+from graph.stage import Array, Caps, Packet, Source, Stage, Value, infer_caps
+
+PR_SET_PDEATHSIG = 1
+#: A task shorter than this waits for its neighbours, so that one message carries the results of several.
+SHORT_NS = 50_000
+EXTRAS_EVERY_NS = 500_000_000
+
+
+class StageFailure(Exception):
+    """A stage raised; `cause` is what."""
+
+    def __init__(self, stage: str, cause: BaseException, index: int | None = None) -> None:
+        super().__init__(str(cause))
+        self.stage = stage
+        self.cause = cause
+        self.index = index
+
+    @property
+    def message(self) -> str:
+        """The stage's own words; with the exception's type where that is part of what it says."""
+        text = str(self.cause) or type(self.cause).__name__
+        said = isinstance(self.cause, ValueError | OSError | RuntimeError) and str(self.cause)
+        return text if said else f"{type(self.cause).__name__}: {text}"
+
+    @property
+    def trace(self) -> str:
+        return "".join(traceback.format_exception(self.cause))
+
+
+class Member:
+    """One stage of this process, with the names that its fields have in the graph."""
+
+    def __init__(self, name: str, stage: Source | Stage, renamed: dict[str, str]) -> None:
+        self.name = name
+        self.stage = stage
+        self.reads = [(own, renamed.get(own, own)) for own in stage.reads]
+        self.writes = [(own, renamed.get(own, own)) for own in stage.writes]
+        self.arrays = [(own, graph) for own, graph in self.writes if isinstance(stage.writes[own], Array)]
+        self.values = [(own, graph) for own, graph in self.writes if isinstance(stage.writes[own], Value)]
+        self.own_slots: dict[str, list[Any]] = {}
+        self.caps = Caps()
+        self.busy = 0
+
+    def configure(self, caps: Caps) -> Caps:
+        """Caps in the graph's names to caps in the graph's names, what came in included."""
+        given = Caps({own: caps.shapes[graph] for own, graph in self.reads if graph in caps.shapes}, caps.stream)
+        self.caps = infer_caps(self.stage, given)
+        written = {graph: self.caps.shapes[own] for own, graph in self.arrays}
+        return Caps({**caps.shapes, **written}, self.caps.stream)
+
+    def packet(self, row: dict[str, Any], index: int, at: Fraction, where: _Places, neighbours: Any) -> Packet:
+        """The packet as this stage sees it."""
+        given = {own: row[graph] for own, graph in self.reads}
+        for own, graph in self.arrays:
+            given[own] = where.place(graph, index)
+        return Packet(index, at, given, self.stage.writes, neighbours)
+
+    def collect(self, packet: Packet, row: dict[str, Any]) -> None:
+        """Take what the stage wrote over into the row."""
+        fields = packet.fields()
+        for own, graph in self.arrays:
+            view = fields[own].view()
+            view.flags.writeable = False
+            row[graph] = view
+        for own, graph in self.values:
+            if own not in fields:
+                raise ValueError(f"did not write '{own}'")
+            row[graph] = fields[own]
+
+
+class _Places:
+    """Where arrays of this process are written: slots that others read, or memory of its own."""
+
+    def __init__(self, slots: dict[str, Slots], members: Sequence[Member], batch: int) -> None:
+        self._slots = slots
+        self._own: dict[str, list[Any]] = {}
+        for member in members:
+            for own, graph in member.arrays:
+                if graph not in slots:
+                    kind = member.stage.writes[own]
+                    assert isinstance(kind, Array)
+                    shape = member.caps.shapes[own]
+                    self._own[graph] = [np.zeros(shape, kind.dtype) for _ in range(batch)]
+
+    def place(self, graph: str, index: int) -> Any:
+        slots = self._slots.get(graph)
+        if slots is not None:
+            return slots.place(index)
+        own = self._own[graph]
+        return own[index % len(own)]
+
+
+class Worker:
+    """The loop: messages in, messages out."""
+
+    def __init__(self, address: str, identity: bytes) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 1000
+        self.socket.sndhwm = self.socket.rcvhwm = 0
+        self.socket.setsockopt(zmq.IDENTITY, identity)
+        self.socket.connect(address)
+        self.members: list[Member] = []
+        self.slots: dict[str, Slots] = {}
+        self.next = 0
+        self.results: list[Any] = []
+        self.extras_at = 0
+
+    def send(self, word: int, *parts: Any) -> None:
+        self.socket.send(protocol.pack(word, *parts))
+
+    def run(self) -> None:
+        self.send(protocol.HELLO)
+        try:
+            while True:
+                word, *parts = protocol.unpack(self.socket.recv())
+                if word == protocol.TASKS:
+                    self.tasks(parts[0])
+                elif word == protocol.STOP:
+                    return
+                else:
+                    self.prepare(word, parts)
+        finally:
+            self.close()
+
+    def prepare(self, word: int, parts: list[Any]) -> None:
+        """Whatever is not work; a failure here is told, and the run stops."""
+        steps: dict[int, tuple[str, Callable[..., None]]] = {
+            protocol.SETUP: ("open", self.setup),
+            protocol.CONFIGURE: ("configure", self.configure),
+            protocol.MAP: ("map", self.map),
+            protocol.FINISH: ("finish", self.finish),
+        }
+        phase, step = steps[word]
+        try:
+            step(*parts)
+        except StageFailure as failure:
+            self.send(protocol.BROKEN, failure.stage, phase, failure.message, failure.trace)
+
+    def setup(self, members: list[dict[str, Any]]) -> None:
+        for one in members:
+            name = str(one["name"])
+            with _named(name):
+                cls = load_class(one["use"], Path(one["beside"]))
+                stage = cls(**one["params"])
+                self.members.append(Member(name, stage, one["renamed"]))
+                stage.open()
+        self.send(protocol.OPENED)
+
+    def configure(self, shapes: dict[str, list[int]], stream: dict[str, Any]) -> None:
+        caps = Caps({name: tuple(shape) for name, shape in shapes.items()}, stream)
+        for member in self.members:
+            with _named(member.name):
+                caps = member.configure(caps)
+        self.send(protocol.CAPS, caps.shapes, caps.stream)
+
+    def map(self, path: str, arenas: list[Any], inputs: Any, outputs: Any, batch: int, source: bool) -> None:
+        """Open the slots, and learn which fields are read and written outside of this process."""
+        known = from_plain(arenas)
+        written = {graph for member in self.members for _, graph in member.writes}
+        read = {graph for member in self.members for _, graph in member.reads}
+        self.slots = {name: Slots(path, arena) for name, arena in known.items() if name in written | read}
+        self.read_arrays = [name for name in self.slots if name in read - written]
+        self.inputs: list[str] = inputs
+        self.outputs: list[str] = outputs
+        self.source = source
+        self.places = _Places(self.slots, self.members, batch)
+        about = {}
+        for member in self.members:
+            with _named(member.name):
+                about[member.name] = member.stage.about()
+        self.send(protocol.READY, about)
+
+    # -------------------------------------------------------------------------------------------------------- work
+
+    def tasks(self, tasks: list[Any]) -> None:
+        for task, mode, packets in tasks:
+            started = time.monotonic_ns()
+            for member in self.members:
+                member.busy = 0
+            try:
+                done = self.work(mode, packets)
+            except StageFailure as failure:
+                self.flush()
+                self.send(protocol.FAILED, task, failure.stage, failure.index, failure.message, failure.trace)
+                continue
+            if done is None:
+                self.flush()
+                self.send(protocol.END, task)
+                continue
+            self.results.append([task, started, [member.busy for member in self.members], done])
+            if time.monotonic_ns() - started > SHORT_NS:
+                self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is done. Extras are looked at now and then, and always with what they belong to."""
+        if self.results:
+            results, self.results = self.results, []
+            self.send(protocol.RESULTS, results, self.extras())
+
+    def extras(self, everything: bool = False) -> dict[str, Any]:
+        """Counts, notes and CPU time since the last time."""
+        found: dict[str, Any] = {}
+        for member in self.members:
+            if member.stage.counts:
+                found.setdefault("counts", {})[member.name] = dict(member.stage.counts)
+                member.stage.counts.clear()
+            if member.stage.notes:
+                found.setdefault("notes", {})[member.name] = list(member.stage.notes)
+                member.stage.notes.clear()
+        now = time.monotonic_ns()
+        if everything or now - self.extras_at > EXTRAS_EVERY_NS:
+            self.extras_at = now
+            found["cpu"] = time.process_time()
+        return found
+
+    def work(self, mode: int, packets: list[Any]) -> list[Any] | None:
+        """Do one task: its packets through the stages of this process. None if the source has ended."""
+        rows = [self.row(index, values) for index, _, _, values, *_ in packets]
+        times = [Fraction(num, den) for _, num, den, *_ in packets]
+        alive = list(range(len(packets)))
+        for place, member in enumerate(self.members):
+            began = time.monotonic_ns()
+            made = []
+            for at in alive:
+                index = packets[at][0]
+                around = self.neighbours(packets[at], member) if place == 0 and len(packets[at]) > 4 else None
+                made.append((at, member.packet(rows[at], index, times[at], self.places, around)))
+            if isinstance(member.stage, Source):
+                if not self.produce(member, made[0][1]):
+                    return None
+                times[0] = Fraction(made[0][1].time)
+            else:
+                self.process(member, [packet for _, packet in made], mode)
+            alive = []
+            for at, packet in made:
+                if not packet.skipped:
+                    alive.append(at)
+                    with _named(member.name, packet.index):
+                        member.collect(packet, rows[at])
+            member.busy = time.monotonic_ns() - began
+            if not alive:
+                break
+        return [self.result(rows[at], times[at]) if at in alive else protocol.SKIPPED for at in range(len(packets))]
+
+    def row(self, index: int, values: list[Any]) -> dict[str, Any]:
+        """What a packet brings: values, and views of its slots, as long as they were filled."""
+        row: dict[str, Any] = dict(zip(self.inputs, values, strict=True))
+        for name in self.read_arrays:
+            view = self.slots[name].view(index)
+            row[name] = view[: row[name]] if name in row else view
+        return row
+
+    def neighbours(self, packet: list[Any], member: Member) -> dict[int, Packet]:
+        found = {}
+        for offset, num, den, values in packet[4]:
+            index = packet[0] + offset
+            row = self.row(index, values)
+            found[offset] = Packet(index, Fraction(num, den), {own: row[graph] for own, graph in member.reads}, {})
+        return found
+
+    def produce(self, member: Member, packet: Packet) -> bool:
+        stage = member.stage
+        assert isinstance(stage, Source)
+        with _named(member.name, packet.index):
+            if packet.index != self.next:
+                stage.seek(packet.index)
+            self.next = packet.index + 1
+            return stage.produce(packet)
+
+    def process(self, member: Member, packets: list[Packet], mode: int) -> None:
+        stage = member.stage
+        assert isinstance(stage, Stage)
+        if mode == protocol.PASS:
+            for packet in packets:
+                with _named(member.name, packet.index):
+                    stage.pass_through(packet)
+        elif type(stage).process_batch is Stage.process_batch:
+            for packet in packets:
+                with _named(member.name, packet.index):
+                    stage.process(packet)
+        else:
+            with _named(member.name, packets[0].index if len(packets) == 1 else None):
+                stage.process_batch(packets)
+
+    def result(self, row: dict[str, Any], at: Fraction) -> Any:
+        """What the hub has to know of a packet that is done; nothing, mostly."""
+        if not self.outputs and not self.source:
+            return protocol.OK
+        values = [len(row[name]) if name in self.slots else row[name] for name in self.outputs]
+        if self.source:
+            return [protocol.OK, at.numerator, at.denominator, values]
+        return [protocol.OK, 0, 0, values]
+
+    def finish(self) -> None:
+        outputs = []
+        for member in self.members:
+            with _named(member.name):
+                for one in member.stage.finish():
+                    outputs.append([member.name, one.path, one.frames, one.duration, one.about])
+        self.send(protocol.FINISHED, outputs, self.extras(everything=True))
+
+    def close(self) -> None:
+        """Every stage gets its `close`, also when another one's raises; what they raise is for the one who watches."""
+        for member in reversed(self.members):
+            try:
+                member.stage.close()
+            except Exception as error:
+                sys.stderr.write(f"graphrun: stage '{member.name}' could not be closed: {error}\n")
+        self.socket.close()
+        self.context.term()
+
+
+class _named:
+    """Says which stage and packet an exception comes from."""
+
+    def __init__(self, stage: str, index: int | None = None) -> None:
+        self.stage = stage
+        self.index = index
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, StageFailure):
+            raise StageFailure(self.stage, error, self.index) from error
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent's thread ends; see prctl(2)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main(address: str, identity: str, parent: int, cpus: Sequence[int]) -> None:
+    """What a worker's process runs."""
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if cpus:
+        os.sched_setaffinity(0, cpus)
+    Worker(address, identity.encode()).run()
