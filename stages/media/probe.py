@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.media.colour import Colour, colour_of
+from stages.media.orientation import Orientation, orientation_of
+from stages.media.times import Times, constant_rate
+
+#: demuxers that make pictures of what is none
+NOT_MEDIA = {"tty", "bin", "xbin", "adf", "idf"}
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before it is played.
+
+    `width`, `height`: as displayed. `pts`: presentation times in the stream's own ticks, rising; empty if the file has
+    none (then pictures are counted). `keys`: index of the pictures that decoding can begin at, and their decoding
+    times. `sar`: sample aspect ratio as displayed. `missing`: pictures that the file announces but does not hold.
+    """
+
+    path: str
+    width: int
+    height: int
+    times: Times
+    pts: npt.NDArray[np.int64]
+    keys: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    colour: Colour
+    orientation: Orientation
+    sar: Fraction
+    pixels: str
+    codec: str
+    interlaced: bool
+    has_alpha: bool
+    start: Fraction
+    audio_start: Fraction | None
+    missing: int = 0
+
+    @property
+    def about(self) -> str:
+        """Codec, size and rate in a few words."""
+        rate = f"{self.times.rate} fps" if self.times.rate else "variable rate"
+        return f"{self.codec} {self.width}x{self.height} {self.pixels}, {rate}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What one who plays this video should know."""
+        if not self.missing:
+            return []
+        return [f"{self.path} is not whole: {self.missing} of {self.missing + self.times.count} pictures are missing"]
 
 
 def open_input(path: str) -> Any:
@@ -14,9 +66,13 @@ def open_input(path: str) -> Any:
     if not Path(path).is_file():
         raise ValueError(f"no such file: {path}")
     try:
-        return av.open(path, metadata_errors="replace")
+        container = av.open(path, metadata_errors="replace")
     except av.FFmpegError as error:
         raise ValueError(f"{path} is no media file that can be read ({error.strerror})") from None
+    if container.format.name in NOT_MEDIA:
+        container.close()
+        raise ValueError(f"{path} is no media file")
+    return container
 
 
 def video_stream(container: Any) -> Any:
@@ -31,8 +87,102 @@ def picture_start(path: str) -> Fraction | None:
     """Presentation time of the first picture in seconds; None where the file has no pictures."""
     with open_input(path) as container:
         stream = video_stream(container)
+        first = None if stream is None else next(decoded(container, stream), None)
+    return None if first is None else Fraction((first.pts or 0) * first.time_base)
+
+
+def decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a stream; packets that are broken are passed over."""
+    from av.error import InvalidDataError
+
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except InvalidDataError:
+            continue
+
+
+def probe_video(path: str) -> VideoInfo:
+    """Read a video's index and first picture; ValueError where it has none."""
+    with open_input(path) as container:
+        stream = video_stream(container)
         if stream is None:
-            return None
-        for frame in container.decode(stream):
-            return Fraction(0) if frame.pts is None else Fraction(frame.pts * frame.time_base)
-    return None
+            raise ValueError(f"{path} has no video stream")
+        rows = _index(container, stream)
+        announced, audio = stream.frames, next(iter(container.streams.audio), None)
+        declared = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+        base = Fraction(stream.time_base)
+        audio_start = Fraction(audio.start_time * audio.time_base) if audio and audio.start_time is not None else None
+    with open_input(path) as container:
+        stream = video_stream(container)
+        heads = [frame for frame, _ in zip(decoded(container, stream), range(4), strict=False)]
+        if not heads:
+            raise ValueError(f"{path} has a video stream from which no picture can be decoded")
+        field_order = getattr(stream.codec_context, "field_order", 0)
+        first, codec, sar = heads[0], stream.codec_context.name, stream.sample_aspect_ratio
+    try:
+        orientation = orientation_of(first)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    pts, times, keys = _times(rows, base, declared, first.pts)
+    aspect = Fraction(sar or 1)
+    return VideoInfo(
+        path=path,
+        width=first.height if orientation.swaps else first.width,
+        height=first.width if orientation.swaps else first.height,
+        times=times,
+        pts=pts,
+        keys=keys,
+        colour=colour_of(first),
+        orientation=orientation,
+        sar=1 / aspect if orientation.swaps else aspect,
+        pixels=first.format.name,
+        codec=codec,
+        interlaced=any(frame.interlaced_frame for frame in heads) or int(field_order) > 1,
+        has_alpha=any(component.is_alpha for component in first.format.components),
+        start=Fraction((first.pts or 0) * base),
+        audio_start=audio_start,
+        missing=max(announced - len(rows), 0) if "mp4" in container.format.name else 0,
+    )
+
+
+Row = tuple[int | None, int | None, int, bool]
+
+
+def _index(container: Any, stream: Any) -> list[Row]:
+    """Presentation and decoding time, duration and key flag of every packet that shows a picture."""
+    from av.error import FFmpegError
+    from av.stream import Discard
+
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    rows: list[Row] = []
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard and not packet.is_corrupt:
+                rows.append((packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
+    except FFmpegError:
+        if not rows:
+            raise ValueError(f"{container.name} holds no picture that can be read") from None
+    return rows
+
+
+def _times(
+    rows: list[Row], base: Fraction, declared: list[Fraction], first: int | None
+) -> tuple[npt.NDArray[np.int64], Times, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Presentation times in order, what they mean, and where decoding can begin."""
+    none = np.zeros(0, np.int64)
+    if first is None or any(pts is None for pts, *_ in rows):
+        rate = declared[0] if declared else Fraction(25)
+        ticks = np.arange(len(rows), dtype=np.int64)
+        return none, Times(ticks, 1 / rate, rate, 1 / rate), (none, none)
+    shown = sorted({row[0]: row for row in rows if row[0] is not None and row[0] >= first}.items())
+    pts = np.array([tick for tick, _ in shown], np.int64)
+    ticks = pts - pts[0]
+    rate = constant_rate(ticks, base, declared)
+    gap = int(ticks[-1] - ticks[-2]) if len(ticks) > 1 else 0
+    last = 1 / rate if rate else Fraction(shown[-1][1][2] or gap) * base
+    starts = [(index, tick if row[1] is None else row[1]) for index, (tick, row) in enumerate(shown) if row[3]]
+    keys = (np.array([index for index, _ in starts], np.int64), np.array([dts for _, dts in starts], np.int64))
+    return pts, Times(ticks, base, rate, last), keys

@@ -1,0 +1,130 @@
+"""Colours of video: code points of ITU-T H.273, and pictures between YUV and RGB without a shift.
+
+libswscale's default path from YUV to RGB truncates: measured at 1080×1920 it is one level too dark on average. With
+`ACCURATE_RND` and `FULL_CHR_H_INT` both ways the luma of a decoded and re-converted frame is equal to 80 dB.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
+PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "ebu3213",
+}
+TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+RANGES = {1: "limited", 2: "full"}
+HDR = ("smpte2084", "arib-std-b67")
+
+#: colour facts of a stream by name (`matrix`, `range`, `primaries`, `transfer`), None where the file says nothing
+Colour = dict[str, str | None]
+
+#: what tone-mapped pictures are in
+BT709: Colour = {"matrix": "bt709", "range": "limited", "primaries": "bt709", "transfer": "bt709"}
+
+#: frames from this height on are taken as BT.709 where the file says nothing, smaller ones as BT.601
+HD_HEIGHT = 720
+
+
+def colour_of(frame: Any) -> Colour:
+    """What a decoded frame says of its colours."""
+    return {
+        "matrix": MATRICES.get(int(frame.colorspace)),
+        "range": RANGES.get(int(frame.color_range)),
+        "primaries": PRIMARIES.get(int(frame.color_primaries)),
+        "transfer": TRANSFERS.get(int(frame.color_trc)),
+    }
+
+
+def is_hdr(colour: Colour) -> bool:
+    """Whether the transfer is PQ or HLG."""
+    return colour["transfer"] in HDR
+
+
+def code(names: dict[int, str], name: str | None) -> int:
+    """The H.273 code point of a name; 2, unspecified, for None."""
+    return next((number for number, known in names.items() if known == name), 2)
+
+
+def matrix_for(colour: Colour, width: int, height: int) -> int:
+    """The matrix to convert with, as PyAV's Colorspace numbers it: the one stated, else the one usual for the size."""
+    usual = "bt709" if min(width, height) >= HD_HEIGHT else "smpte170m"
+    number = code(MATRICES, colour.get("matrix") if colour.get("matrix") != "gbr" else usual)
+    number = code(MATRICES, usual) if number == 2 else number
+    return {6: 5, 10: 9}.get(number, number)
+
+
+def range_for(colour: Colour) -> int:
+    """The range to convert with, as PyAV's ColorRange numbers it: limited where nothing is stated."""
+    return 2 if colour.get("range") == "full" else 1
+
+
+class Converter:
+    """Frames between their own pixel format and RGB with 8 bits, exactly both ways.
+
+    `colour`, `width`, `height`: of the YUV side.
+    """
+
+    def __init__(self, colour: Colour, width: int, height: int, threads: int = 1) -> None:
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        self._matrix = matrix_for(colour, width, height)
+        self._range = range_for(colour)
+        self._threads = threads
+        self._flags = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+        self._reformatter = VideoReformatter()
+
+    def to_rgb(self, frame: Any, pixels: str = "rgb24") -> Any:
+        """The frame in `rgb24` (or `rgba`)."""
+        if frame.format.name == pixels:
+            return frame
+        return self._reformatter.reformat(
+            frame,
+            format=pixels,
+            src_colorspace=self._matrix,
+            src_color_range=2 if frame.format.is_rgb else self._range,
+            dst_color_range=2,
+            interpolation=self._flags,
+            threads=self._threads,
+        )
+
+    def from_rgb(self, frame: Any, pixels: str) -> Any:
+        """An `rgb24` frame in the pixel format `pixels`."""
+        if frame.format.name == pixels:
+            return frame
+        return self._reformatter.reformat(
+            frame,
+            format=pixels,
+            dst_colorspace=self._matrix,
+            src_color_range=2,
+            dst_color_range=self._range,
+            interpolation=self._flags,
+            threads=self._threads,
+        )

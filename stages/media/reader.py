@@ -1,0 +1,71 @@
+"""One interface to read pictures of videos, stills and image sequences, whatever decodes them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.media.colour import Colour
+from stages.media.probe import probe_video
+from stages.media.times import Times
+
+Picture = npt.NDArray[np.uint8]
+
+ReaderName = Literal["auto", "decord", "pyav"]
+
+
+class Reader(Protocol):
+    """Pictures of a file by index, in order of presentation.
+
+    `width`, `height`: of a picture as displayed. `name`: what decodes. `still`: one picture without a length of its
+    own. `notes`: what is done to the pictures that one might not expect. `missing`: how often the picture asked for
+    could not be decoded, so that the one before it took its place. `about`: codec, size and rate in a few words.
+    """
+
+    name: str
+    width: int
+    height: int
+    times: Times
+    still: bool
+    colour: Colour
+    sar: Fraction
+    notes: list[str]
+    missing: int
+    about: str
+
+    def read(self, index: int, out: Picture) -> None:
+        """Write picture `index` into `out`, uint8 (height, width, 3) RGB. Cheapest in rising order."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+def open_reader(path: str, reader: ReaderName = "auto", threads: int = 2, fps: Fraction | None = None) -> Reader:
+    """The reader for a video, a still image, a folder of images or a pattern such as `frame_%04d.png`.
+
+    `fps`: the rate of an image sequence (25 where it is None). Raises ValueError where there is nothing to read, or
+    where decord is asked for and would be wrong.
+    """
+    from stages.media.decord_reader import DecordReader, why_not_decord
+    from stages.media.pyav_reader import PyAVReader
+    from stages.media.stills import StillsReader, find_images
+
+    images = find_images(path)
+    if images is not None:
+        return StillsReader(path, images, fps or Fraction(25))
+    if not Path(path).is_file():
+        raise ValueError(f"no such video file: {path}")
+    info = probe_video(path)
+    if reader != "decord":
+        return PyAVReader(info, threads)
+    reason = why_not_decord(info)
+    if reason:
+        raise ValueError(f"decord cannot read {path} right: {reason}; take reader: auto or pyav")
+    return DecordReader(info, threads)
+

@@ -1,0 +1,102 @@
+"""Still images and image sequences as video."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.media.colour import Colour
+from stages.media.times import Times
+
+Picture = npt.NDArray[np.uint8]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".tga", ".jp2", ".dpx", ".exr"}
+
+
+def find_images(path: str) -> list[str] | None:
+    """The files of a still image, a folder or a pattern, in order of their numbers; None where it is a video's path.
+
+    Raises ValueError where a folder or a pattern holds no image, or a still does not exist.
+    """
+    place = Path(path)
+    if place.is_dir():
+        found = [str(file) for file in place.iterdir() if file.suffix.lower() in SUFFIXES]
+        if not found:
+            raise ValueError(f"the folder {path} holds no image")
+        return sorted(found, key=_in_order)
+    number = re.search(r"%0?\d*d", place.name)
+    if number and not place.exists():
+        before, after = re.escape(place.name[: number.start()]), re.escape(place.name[number.end() :])
+        names = re.compile(before + r"\d+" + after)
+        found = [str(file) for file in place.parent.glob("*") if names.fullmatch(file.name)]
+        if not found:
+            raise ValueError(f"no file fits the pattern {path}")
+        return sorted(found, key=_in_order)
+    if place.suffix.lower() not in SUFFIXES:
+        return None
+    if not place.is_file():
+        raise ValueError(f"no such image: {path}")
+    return [path]
+
+
+def _in_order(path: str) -> list[tuple[int, str]]:
+    """Sorts `9.png` before `10.png`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", Path(path).name)]
+
+
+class StillsReader:
+    """See `Reader`: each picture is a file of its own."""
+
+    name = "pyav"
+    missing = 0
+    colour: Colour = {"matrix": "gbr", "range": "full", "primaries": "bt709", "transfer": "iec61966-2-1"}
+
+    def __init__(self, path: str, images: list[str], rate: Fraction) -> None:
+        self._path = path
+        self._images = images
+        self.still = len(images) == 1
+        self.times = Times(np.arange(len(images), dtype=np.int64), 1 / rate, rate, 1 / rate)
+        self.notes: list[str] = []
+        first = _Image(images[0])
+        self.width, self.height, self.sar = first.width, first.height, first.sar
+        self.notes.extend(first.notes)
+        self.about = f"{len(images)} image{'s' * (not self.still)} of {self.width}x{self.height}"
+        self._last = (0, first.pixels())
+
+    def read(self, index: int, out: Picture) -> None:
+        """See `Reader`; ValueError where the images differ in size."""
+        if index != self._last[0]:
+            image = _Image(self._images[index])
+            if (image.width, image.height) != (self.width, self.height):
+                raise ValueError(
+                    f"{self._images[index]} is {image.width}x{image.height}, "
+                    f"but {self._images[0]} is {self.width}x{self.height}: the images of a sequence have one size"
+                )
+            self._last = (index, image.pixels())
+        np.copyto(out, self._last[1])
+
+    def close(self) -> None:
+        """See `Reader`."""
+
+
+class _Image:
+    """One image file."""
+
+    def __init__(self, path: str) -> None:
+        from stages.media.probe import probe_video
+        from stages.media.pyav_reader import PyAVReader
+
+        self._reader = PyAVReader(probe_video(path), threads=1)
+        self.width, self.height, self.sar = self._reader.width, self._reader.height, self._reader.sar
+        self.notes = self._reader.notes
+
+    def pixels(self) -> Picture:
+        """uint8 (h, w, 3) RGB."""
+        out = np.empty((self.height, self.width, 3), np.uint8)
+        self._reader.read(0, out)
+        self._reader.close()
+        return out
