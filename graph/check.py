@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.load import LoadError, fit, kind, load_class, parameters
-from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots, resized
 from graph.simulate import enough, locks
 from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec, nearest
 from graph.stage import Array, Field, Source, Stage
@@ -79,7 +79,7 @@ def input_value(one: InputSpec, given: Any) -> Any:
 class _Check:
     def __init__(self, spec: GraphSpec) -> None:
         self.spec = spec
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[Mistake] = list(spec.mistakes)
         self.values: dict[str, Any] = {}
         self.order: list[str] = []
 
@@ -183,7 +183,7 @@ class _Check:
     def check_links(self) -> None:
         """Names after `from:`, cycles, stages that no source feeds; fills `order` if there is one."""
         stages = self.spec.stages
-        if not stages:
+        if not stages and not self.spec.mistakes:
             self.wrong(self.spec.place, "has no stages")
         for one in stages.values():
             named = [located.value for located in one.sources]
@@ -219,10 +219,18 @@ class _Check:
                 todo.extend(self.inputs_of(one))
         return found
 
+    def loose(self) -> set[str]:
+        """Stages whose links are wrong, so that nothing can be said of what comes before them."""
+        stages = self.spec.stages
+        unknown = {name for name, one in stages.items() if any(item.value not in stages for item in one.sources)}
+        return unknown | (stages.keys() - set(self.order))
+
     # ------------------------------------------------------------------------------------------------ single stages
 
     def declare(self, one: StageSpec) -> Declared | None:
         """Load a stage's class and make one with its parameters."""
+        if one.use.value is None:
+            return None
         try:
             cls = load_class(str(one.use.value), self.spec.file.parent)
         except LoadError as error:
@@ -273,7 +281,7 @@ class _Check:
             source = isinstance(one.stage, Source)
             if source and one.inputs:
                 self.wrong(spec.at("from"), f"{what} is a source ({one.cls.__name__}): it takes no packets")
-            if not source and not spec.sources:
+            if not source and not spec.sources and not self.spec.mistakes:
                 self.wrong(spec.place, f"{what} cannot be reached: it is no source and has no from:")
             if spec.workers > 1 and (source or one.stage.stateful):
                 self.wrong(spec.at("workers"), f"{what} has {'order' if source else 'state'}: it takes one worker")
@@ -301,7 +309,7 @@ class _Check:
                 writers.setdefault(name, one)
         for one in declared.values():
             before = self.before(one.name)
-            if not before <= declared.keys():
+            if not before | {one.name} <= declared.keys() - self.loose():
                 continue
             here = sorted(name for name, writer in writers.items() if writer.name in before)
             for name, wanted in one.reads.items():
@@ -365,19 +373,16 @@ class _Check:
         explicit = [link for link in plan.links if self.queue_of(plan, link) is not None]
         if not explicit or locks(plan) is None:
             return
-        blamed = False
         automatic = auto_capacities(plan.nodes)
         limit = sum(automatic.values()) + sum(link.capacity for link in plan.links) + 8
-        for link in explicit:
-            size = enough(plan, link, limit)
-            if size is not None:
-                blamed = True
-                self.blame(plan, link, f"at least {size} would do")
-        if not blamed:
-            for link in explicit:
-                least = automatic[link.producer, link.consumer]
-                if link.capacity < least:
-                    self.blame(plan, link, f"{least} would do, with its neighbours")
+        easy = [
+            replace(link, capacity=max(link.capacity, automatic[link.producer, link.consumer])) for link in plan.links
+        ]
+        for at, link in enumerate(plan.links):
+            if link in explicit:
+                alone = resized(plan, (*easy[:at], link, *easy[at + 1 :]))
+                if locks(alone) is not None:
+                    self.blame(plan, link, f"at least {enough(alone, link, limit)} would do")
 
     def queue_of(self, plan: Plan, link: Link) -> StageSpec | None:
         """The stage whose `queue:` gave a link its capacity."""

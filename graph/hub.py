@@ -46,6 +46,9 @@ from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
 
 GRACE = 5.0
+# Plain numbers: pyzmq's own flags are enums, whose arithmetic costs more than the call.
+_NOW = int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 MESSAGES_AT_ONCE = 64
 
 
@@ -319,7 +322,7 @@ class Hub:
         events: list[Event] = []
         for _ in range(MESSAGES_AT_ONCE):
             try:
-                identity, raw = self._socket.recv_multipart(zmq.NOBLOCK)
+                identity, raw = self._socket.recv_multipart(_NOW)
             except zmq.Again:
                 break
             except ValueError:
@@ -506,7 +509,8 @@ class Hub:
 
     def _send(self, hand: _Hand, word: int, *parts: Any) -> None:
         try:
-            self._socket.send_multipart([hand.identity, protocol.pack(word, *parts)], zmq.NOBLOCK)
+            self._socket.send(hand.identity, _MORE)
+            self._socket.send(protocol.pack(word, *parts), _NOW)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

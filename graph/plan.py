@@ -9,7 +9,7 @@ lock one of sums along cycles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 #: Tasks that a worker may hold at once: one at work, one waiting.
@@ -126,3 +126,12 @@ def auto_slots(nodes: tuple[Node, ...], links: tuple[Link, ...], writer: int, re
         spread[at] = min(paths, default=None)
     ends = [between + nodes[at].holds + nodes[at].before for at in readers if (between := spread[at]) is not None]
     return max(ends, default=nodes[writer].holds)
+
+
+def resized(plan: Plan, links: tuple[Link, ...]) -> Plan:
+    """The plan with other capacities, and as many slots as these can make use of."""
+    fields = tuple(
+        replace(one, slots=auto_slots(plan.nodes, links, one.writer, one.readers)) if one.slots else one
+        for one in plan.fields
+    )
+    return replace(plan, links=links, fields=fields)

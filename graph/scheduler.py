@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from graph.plan import Node, Plan
 
@@ -36,8 +36,7 @@ ENDLESS = 1 << 62
 # ---------------------------------------------------------------------------------------------------------- events
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerId:
+class WorkerId(NamedTuple):
     """One process of a node: which replica, and the how many-th process in its place."""
 
     node: int
@@ -45,14 +44,14 @@ class WorkerId:
     incarnation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ready:
     """A worker is open and takes tasks."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What became of one packet of a task: `fields` are the small values (and row counts) that the node wrote."""
 
@@ -61,7 +60,7 @@ class Result:
     fields: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """A worker has ended a task; results in the order of the task's packets. `end`: the source has no such packet."""
 
@@ -71,7 +70,7 @@ class Done:
     end: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """A stage raised an exception. `index` is the packet if it is known which one of the task it was."""
 
@@ -82,7 +81,7 @@ class Failed:
     stage: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Died:
     """A worker's process has ended without being told to."""
 
@@ -90,19 +89,19 @@ class Died:
     why: str = "died"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """A worker has finished: nothing is held any more."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Drain:
     """Begin nothing new at the sources; what is in flight is to be finished."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tick:
     """Time has passed."""
 
@@ -124,7 +123,7 @@ class Task:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begin:
     """Hand a task to a worker."""
 
@@ -132,21 +131,21 @@ class Begin:
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """Tell a worker that its last packet has been."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stop:
     """Tell a worker to go."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replace:
     """Start a process in the place of one that died, `after` seconds from now."""
 
@@ -154,7 +153,7 @@ class Replace:
     after: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lost:
     """A packet ends here because of an error: to be counted and named in the report."""
 
@@ -166,7 +165,7 @@ class Lost:
     stage: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Abort:
     """The run cannot go on. `packet` and `time` where there is one to blame."""
 
@@ -177,7 +176,7 @@ class Abort:
     stage: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Over:
     """Everything has ended and the counts agree."""
 

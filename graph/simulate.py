@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graph.plan import Link, Plan
+from graph.plan import Link, Plan, resized
 from graph.scheduler import Abort, Begin, Done, Event, Finish, Finished, Over, Ready, Result, Scheduler, WorkerId
 
 
@@ -45,7 +45,7 @@ def enough(plan: Plan, link: Link, limit: int) -> int | None:
 
     def runs(capacity: int) -> bool:
         links = (*plan.links[:at], replace(link, capacity=capacity), *plan.links[at + 1 :])
-        return locks(replace(plan, links=links)) is None
+        return locks(resized(plan, links)) is None
 
     if not runs(limit):
         return None

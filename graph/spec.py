@@ -17,6 +17,7 @@ import yaml
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+PLAIN = ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
 ON_ERROR = ("fail", "skip", "pass")
 INPUT_TYPES: dict[str, type] = {"path": str, "text": str, "int": int, "float": float, "bool": bool}
 
@@ -116,7 +117,11 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """A whole graph file. `memory` (bytes) is the bound that the arenas may not exceed, if one is set."""
+    """A whole graph file. `memory` (bytes) is the bound that the arenas may not exceed, if one is set.
+
+    `mistakes` are those of its form: what stands there instead is left out or at its default, so that the rest can be
+    checked and everything that is wrong be said at once.
+    """
 
     name: str
     file: Path
@@ -126,6 +131,7 @@ class GraphSpec:
     first: Mapping[str, FirstSpec] = field(default_factory=dict)
     stages: Mapping[str, StageSpec] = field(default_factory=dict)
     memory: int | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -138,7 +144,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def load_spec(path: str | Path) -> GraphSpec:
-    """Read a graph file. Raises GraphMistakes with everything that is wrong with its form."""
+    """Read a graph file; what is wrong with its form is in `mistakes`. Raises GraphMistakes if it is no YAML at all."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -161,9 +167,9 @@ def parse_spec(data: bytes, path: Path) -> GraphSpec:
         raise GraphMistakes([Mistake(Place(str(path), 1, 1), "is nested too deeply")]) from None
     reader = _Reader(path)
     spec = reader.graph(root)
-    if reader.mistakes or spec is None:
+    if spec is None:
         raise GraphMistakes(reader.mistakes)
-    return spec
+    return replace(spec, mistakes=tuple(reader.mistakes))
 
 
 def _yaml_mistake(path: Path, error: yaml.YAMLError) -> Mistake:
@@ -191,6 +197,7 @@ class _Reader:
         self, node: yaml.Node, what: str, known: Iterable[str] | None = None
     ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """The pairs of a mapping by key; unknown and repeated keys are mistakes."""
+        self.known(node)
         if not isinstance(node, yaml.MappingNode):
             self.wrong(node, f"{what} has to be a mapping, not {_form(node)}")
             return {}
@@ -209,6 +216,7 @@ class _Reader:
 
     def value(self, node: yaml.Node, depth: int = 0) -> Any:
         """A plain value; aliases are followed, within a limit on what they unfold to."""
+        self.known(node)
         self.seen += 1
         if self.seen > MAX_NODES or depth > 50:
             if self.seen == MAX_NODES + 1 or depth > 50:
@@ -224,6 +232,11 @@ class _Reader:
             self.wrong(node, f"cannot be read: {getattr(error, 'problem', None) or error}")
             return None
         return found if isinstance(found, bool | int | float | str | None) else str(node.value)
+
+    def known(self, node: yaml.Node) -> None:
+        """Tags that ask for anything but plain values are mistakes."""
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in PLAIN:
+            self.wrong(node, f"has the tag {node.tag}: a graph holds plain values only")
 
     def located(self, node: yaml.Node) -> Located:
         return Located(self.value(node), self.place(node))
@@ -265,7 +278,9 @@ class _Reader:
             self.mistakes.append(Mistake(Place(str(self.path), 1, 1), "is empty: a graph has stages"))
             return None
         pairs = self.mapping(root, "the graph", GRAPH_KEYS)
-        if isinstance(root, yaml.MappingNode) and "stages" not in pairs:
+        if not isinstance(root, yaml.MappingNode):
+            return None
+        if "stages" not in pairs:
             self.wrong(root, "has no stages")
         default = "fail"
         if "on_error" in pairs:
@@ -342,7 +357,7 @@ class _Reader:
         if "use" not in pairs:
             if isinstance(node, yaml.MappingNode):
                 self.wrong(key, f"stage '{name}' does not say what to use")
-            return None
+            return StageSpec(name, self.place(key), Located(None, self.place(key)))
         what = f"stage '{name}': "
         self.text(pairs["use"][1], what + "use")
         found: dict[str, Any] = {"on_error": on_error}

@@ -396,7 +396,7 @@ def test_what_auto_makes_of_any_graph_does_not_lock(plan: Plan) -> None:
 @settings(max_examples=300, deadline=None)
 @given(plan=plans(), data=st.data(), seed=st.integers(0, 2**32))
 def test_whether_a_graph_locks_does_not_depend_on_luck(plan: Plan, data: st.DataObject, seed: int) -> None:
-    """The check's one simulated run tells what every order of events would: capacities are drawn too small on purpose."""
+    """The check's one simulated run tells what any order of events would: capacities are too small on purpose."""
     links = tuple(Link(one.producer, one.consumer, data.draw(st.integers(1, 8))) for one in plan.links)
     small = Plan(plan.nodes, links, plan.fields)
     packets = 60
