@@ -70,7 +70,7 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
             found[one.name] = str(checked.values[one.name])
             continue
         inputs = {name: _result(value, found) for name, value in inputs.items()}
-        target = home() / "kept" / f"{spec.name}-{key(spec, inputs)[:32]}{_suffix(spec, one.gives)}"
+        target = place(spec, inputs, one.gives)
         if target.exists():
             os.utime(target)
         else:
@@ -82,6 +82,20 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
                 return None
             report.notes.extend(made.notes)
         found[one.name] = str(target)
+    return found
+
+
+def look(checked: Checked) -> dict[str, str | None]:
+    """What is there of the results that a graph needs first: the paths by name, None for what has yet to be made."""
+    found: dict[str, str | None] = {}
+    for one, spec, inputs in check_first(checked):
+        if checked.values.get(one.name):
+            found[one.name] = str(checked.values[one.name])
+            continue
+        there = {name: path for name, path in found.items() if path is not None}
+        inputs = {name: _result(value, there) for name, value in inputs.items()}
+        target = place(spec, inputs, one.gives)
+        found[one.name] = str(target) if target.exists() else None
     return found
 
 
@@ -103,6 +117,11 @@ def _result(value: Any, found: dict[str, str]) -> Any:
     if isinstance(value, str) and value.startswith("$") and value[1:] in found:
         return found[value[1:]]
     return value
+
+
+def place(spec: GraphSpec, inputs: dict[str, Any], gives: str) -> Path:
+    """Where the result of a graph with these inputs is kept, whether it is there or not."""
+    return home() / "kept" / f"{spec.name}-{key(spec, inputs)[:32]}{_suffix(spec, gives)}"
 
 
 def _suffix(spec: GraphSpec, gives: str) -> str:

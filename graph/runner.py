@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ class StageProgress:
 
 @dataclass
 class Progress:
-    """A moment of a run. `expected` packets are None for a source without an end, `left` the seconds to go."""
+    """A moment of a run. `expected` packets are None for a source without an end, `left` the seconds to go.
+
+    `real_time` is the speed against that of the stream, where its rate is known.
+    """
 
     graph: str
     wall: float
@@ -47,6 +51,7 @@ class Progress:
     memory: int
     bound: int
     notes: list[str] = field(default_factory=list)
+    real_time: float | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -165,7 +170,12 @@ class _Run:
             hub.memory_watch.peak,
             bound(hub.memory),
             [f"{name}: {note}" for name, note in hub.notes],
+            self.real_time(rate),
         )
+
+    def real_time(self, rate: float) -> float | None:
+        told = {caps.stream["rate"] for caps in self.hub.caps.values() if caps.stream.get("rate")}
+        return rate / float(Fraction(told.pop())) if len(told) == 1 else None
 
     def stage_progress(self, name: str, waits: str, workers: int, now: float) -> StageProgress:
         stats = self.hub.stats[name]
