@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ GRACE = 5.0
 _NOW = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 MESSAGES_AT_ONCE = 64
+#: Seconds after which processes, timers and the watcher are looked at, however many messages there are.
+LOOK_EVERY = 0.01
 
 
 @dataclass
@@ -136,7 +139,8 @@ class Hub:
         self._travel_out = [self._small_fields_written(at) for at in range(len(self.plan.nodes))]
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._poller = zmq.Poller()
+        self._poller = select.epoll()
+        self._look_at = 0.0
         self._bind()
 
     def _bind(self) -> None:
@@ -148,8 +152,8 @@ class Hub:
         self._socket.sndhwm = self._socket.rcvhwm = 0
         self._socket.maxmsgsize = protocol.MAX_MESSAGE
         self._socket.bind(self.address)
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self.control.fd, zmq.POLLIN)
+        self._poller.register(self._socket.FD, select.EPOLLIN)
+        self._poller.register(self.control.fd, select.EPOLLIN)
 
     # ------------------------------------------------------------------------------------------------------- fields
 
@@ -192,7 +196,7 @@ class Hub:
         self._hands[worker] = hand
         self._by_identity[hand.identity] = hand
         self._by_sentinel[process.sentinel] = hand
-        self._poller.register(process.sentinel, zmq.POLLIN)
+        self._poller.register(process.sentinel, select.EPOLLIN)
 
     def _start_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
         """Messages until a worker is ready."""
@@ -286,57 +290,79 @@ class Hub:
             self._turn()
 
     def _turn(self) -> None:
-        """Wait for something, take in all that waits, do what follows."""
-        ready = self._poller.poll(self._patience())
+        """Take in all that waits, or wait for something; then do what follows.
+
+        Messages are asked for before anything is waited for: the socket's descriptor tells of a message only once, and
+        sending may use that up.
+        """
+        events = self._receive()
         now = time.monotonic()
-        events: list[Event] = []
-        for source, _ in ready:
-            if source is self._socket:
-                events.extend(self._receive())
-            elif source == self.control.fd:
-                os.eventfd_read(self.control.fd)
-            else:
-                events.extend(self._receive())
-                events.extend(self._gone(self._by_sentinel[source]))
+        if not events or now >= self._look_at:
+            events.extend(self._wait(0.0 if events else self._patience(now)))
+            now = time.monotonic()
+            self._look_at = now + LOOK_EVERY
+            self._watch(now)
+            self.on_tick()
         if self.control.aborting:
             self.failure = self.failure or Failure("aborted")
             return
         if self.control.draining and not self._drained:
             self._drained = True
             events.append(Drain())
-        self._watch(now)
-        if events or (self.scheduler.deadline or now + 1) <= now:
+        if events or self._is_due(now):
             self._obey(self.scheduler.handle(*(events or [Tick()]), now=now), now)
-        self.on_tick()
 
-    def _patience(self) -> int:
-        """Milliseconds until something has to be done whatever happens."""
-        now = time.monotonic()
-        until = [now + MemoryWatch.EVERY]
+    def _wait(self, seconds: float) -> list[Event]:
+        """Wait for a message, the end of a process or a word from outside; then take in what there is."""
+        events: list[Event] = []
+        ready = self._poller.poll(seconds)
+        if ready:
+            events.extend(self._receive())
+        for descriptor, _ in ready:
+            if descriptor == self.control.fd:
+                os.eventfd_read(self.control.fd)
+            elif descriptor in self._by_sentinel:
+                events.extend(self._gone(self._by_sentinel[descriptor]))
+        return events
+
+    def _is_due(self, now: float) -> bool:
+        deadline = self.scheduler.deadline
+        return deadline is not None and deadline <= now
+
+    def _patience(self, now: float) -> float:
+        """Seconds until something has to be done whatever happens."""
+        until = [now + MemoryWatch.EVERY, *(at for at, _ in self._starts_later)]
         if self.scheduler.deadline is not None:
             until.append(self.scheduler.deadline)
-        until.extend(at for at, _ in self._starts_later)
-        return max(0, int((min(until) - now) * 1000) + 1)
+        return max(0.0, min(until) - now + 0.0005)
 
     def _receive(self) -> list[Event]:
         events: list[Event] = []
         for _ in range(MESSAGES_AT_ONCE):
             try:
-                identity, raw = self._socket.recv_multipart(_NOW)
+                identity = self._socket.recv(_NOW)
             except zmq.Again:
                 break
-            except ValueError:
-                continue  # not two frames: nobody of ours
+            raw = self._socket.recv(_NOW)
+            if self._socket.getsockopt(zmq.RCVMORE):
+                self._skip_rest()
+                continue
             hand = self._by_identity.get(identity)
             if hand is None:
                 continue
             word, *parts = protocol.unpack(raw)
             if word == protocol.BROKEN:
                 self._broken(*parts)
+            elif hand.phase == "ready":
+                events.extend(self._flow_word(hand, word, parts))
             else:
-                take = self._flow_word if hand.phase == "ready" else self._start_word
-                events.extend(take(hand, word, parts))
+                events.extend(self._start_word(hand, word, parts))
         return events
+
+    def _skip_rest(self) -> None:
+        """More than two frames: no worker of ours sends that."""
+        while self._socket.getsockopt(zmq.RCVMORE):
+            self._socket.recv(_NOW)
 
     def _broken(self, stage: str, phase: str, message: str, trace: str) -> None:
         if self.failure is None:
@@ -550,6 +576,7 @@ class Hub:
                     hand.process.wait(GRACE)
                     break
             hand.process.close()
+        self._poller.close()
         self._socket.close()
         self._context.term()
         if self.memory is not None:

@@ -163,7 +163,7 @@ def test_a_stage_that_cannot_open_stops_the_run_before_anything_flows(bench: Ben
     report = bench.run(SOURCE + '  copy: {use: "parts:Closed", from: source}\n' + SINK)
     assert report.error == "stage 'copy': no such model: face.onnx (graphrun models add face.onnx)"
     assert report.packets == 0
-    assert bench.indices == []
+    assert not bench.out.exists() or bench.indices == []
 
 
 def test_a_killed_worker_loses_nothing(bench: Bench) -> None:
