@@ -179,7 +179,11 @@ class SoundFileSound:
 
 
 class ContainerSound:
-    """The first audio track of a media file, decoded by PyAV."""
+    """The first audio track of a media file, decoded by PyAV.
+
+    `zero`: the clock's zero in the container's own time; `first`: the first sample on the clock (negative if before the
+    picture); `codec`: FFmpeg's name; `frame`: seconds of sound in a packet.
+    """
 
     def __init__(self, path: str) -> None:
         from stages.media.probe import open_input, picture_start
@@ -193,33 +197,22 @@ class ContainerSound:
             self.rate: int = stream.rate
             self.channels: int = stream.channels
             first = next(self._frames(container), None)
+            self.codec: str = stream.codec_context.name
         if first is None:
             raise ValueError(f"{path} has an audio stream from which nothing can be decoded")
         start = picture_start(path)
-        self._start = presentation(first) if start is None else start
-        self.duration = self._end() - self._start
+        self.zero = presentation(first) if start is None else start
+        self.first = presentation(first) - self.zero
+        self.frame = Fraction(first.samples, self.rate)
+        self.duration = self._end() - self.zero
         self.damaged = 0
 
     def blocks(self) -> Iterator[Samples]:
-        import av
-
         from stages.media.probe import open_input
 
-        place, end = 0, round(self.duration * self.rate)
         with open_input(self._path) as container:
-            layout = container.streams.audio[0].layout
-            planar = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
-            for frame in self._frames(container):
-                begin = round((presentation(frame) - self._start) * self.rate)
-                if place and abs(begin - place) <= GAP * self.rate:
-                    begin = place
-                if begin > place:
-                    yield from silence(begin - place)
-                    place = begin
-                block = np.concatenate([part.to_ndarray() for part in planar.resample(frame)], axis=1).mean(axis=0)
-                block = block[place - begin : end - begin]
-                place += len(block)
-                yield np.ascontiguousarray(block, np.float32)
+            for block in gapless(self._frames(container), self.rate, self.zero, self.duration):
+                yield np.ascontiguousarray(block.mean(axis=0), np.float32)
 
     def _frames(self, container: Any) -> Iterator[Any]:
         from av.error import InvalidDataError
@@ -250,6 +243,31 @@ class ContainerSound:
         return Fraction(end)
 
 
+def gapless(frames: Iterator[Any], rate: int, start: Fraction, duration: Fraction | None = None) -> Iterator[Samples]:
+    """Decoded audio frames as float32 (channels, n), one after the other from `start` seconds on.
+
+    What lies before `start` or after `duration` is cut; a gap in the presentation times longer than `GAP` is silence.
+    """
+    from av import AudioResampler
+
+    planar: Any = None
+    place, end = 0, None if duration is None else round(duration * rate)
+    for frame in frames:
+        if planar is None:
+            planar = AudioResampler(format="fltp", layout=frame.layout, rate=rate)
+        begin = round((presentation(frame) - start) * rate)
+        if place and abs(begin - place) <= GAP * rate:
+            begin = place
+        block = np.concatenate([part.to_ndarray() for part in planar.resample(frame)], axis=1)
+        while place < begin:
+            count = min(begin - place, BLOCK)
+            yield np.zeros((len(block), count), np.float32)
+            place += count
+        block = block[:, place - begin : None if end is None else max(end - begin, 0)]
+        place += block.shape[1]
+        yield block
+
+
 def presentation(frame: Any) -> Fraction:
     """When an audio frame begins, in seconds; frames without a time begin at 0."""
     return Fraction(0) if frame.pts is None else Fraction(frame.pts * frame.time_base)
@@ -258,9 +276,3 @@ def presentation(frame: Any) -> Fraction:
 def last_end(frames: Iterator[Any]) -> Fraction | None:
     """When the latest of the audio frames ends, in seconds; None if there is none."""
     return max((presentation(frame) + Fraction(frame.samples, frame.sample_rate) for frame in frames), default=None)
-
-
-def silence(count: int) -> Iterator[Samples]:
-    """`count` zeros in blocks."""
-    for begin in range(0, count, BLOCK):
-        yield np.zeros(min(BLOCK, count - begin), np.float32)

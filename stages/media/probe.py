@@ -119,13 +119,13 @@ def probe_video(path: str) -> VideoInfo:
         if not heads:
             raise ValueError(f"{path} has a video stream from which no picture can be decoded")
         field_order = getattr(stream.codec_context, "field_order", 0)
-        first, codec, sar = heads[0], stream.codec_context.name, stream.sample_aspect_ratio
+        first, codec, shape = heads[0], stream.codec_context.name, stream.sample_aspect_ratio
     try:
         orientation = orientation_of(first)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     pts, times, keys = _times(rows, base, declared, first.pts)
-    aspect = Fraction(sar or 1)
+    aspect = Fraction(shape or 1)
     return VideoInfo(
         path=path,
         width=first.height if orientation.swaps else first.width,
@@ -174,9 +174,8 @@ def _times(
     """Presentation times in order, what they mean, and where decoding can begin."""
     none = np.zeros(0, np.int64)
     if first is None or any(pts is None for pts, *_ in rows):
-        rate = declared[0] if declared else Fraction(25)
-        ticks = np.arange(len(rows), dtype=np.int64)
-        return none, Times(ticks, 1 / rate, rate, 1 / rate), (none, none)
+        guess = declared[0] if declared else Fraction(25)
+        return none, Times(np.arange(len(rows), dtype=np.int64), 1 / guess, guess, 1 / guess), (none, none)
     shown = sorted({row[0]: row for row in rows if row[0] is not None and row[0] >= first}.items())
     pts = np.array([tick for tick, _ in shown], np.int64)
     ticks = pts - pts[0]

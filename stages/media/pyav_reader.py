@@ -176,9 +176,7 @@ def _graph(frame: Any, filters: list[tuple[str, str]]) -> tuple[Any, Any, Any]:
     from av.filter import Graph
 
     graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
     nodes = [source, *(graph.add(name, arguments) for name, arguments in filters), graph.add("buffersink")]
     for one, other in pairwise(nodes):
         one.link_to(other)

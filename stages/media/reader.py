@@ -68,4 +68,3 @@ def open_reader(path: str, reader: ReaderName = "auto", threads: int = 2, fps: F
     if reason:
         raise ValueError(f"decord cannot read {path} right: {reason}; take reader: auto or pyav")
     return DecordReader(info, threads)
-

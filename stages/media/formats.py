@@ -1,0 +1,111 @@
+"""Which codecs there are, which containers hold them, and how each is asked for quality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.media.colour import Colour
+
+
+@dataclass(frozen=True)
+class VideoCodec:
+    """A codec by its name here: FFmpeg's encoder, its defaults, and what it takes.
+
+    `crf`: default quality; None where the codec has none. `even`, `odd`: pixel formats for even and odd sizes.
+    """
+
+    encoder: str
+    crf: float | None
+    crf_most: int
+    preset: str | None
+    even: str
+    odd: str
+    containers: tuple[str, ...]
+
+
+CODECS = {
+    "h264": VideoCodec("libx264", 18, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+    "hevc": VideoCodec("libx265", 20, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+    "av1": VideoCodec("libsvtav1", 25, 63, "8", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
+    "vp9": VideoCodec("libvpx-vp9", 24, 63, "5", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
+    "prores": VideoCodec("prores_ks", None, 0, "hq", "yuv422p10le", "yuv422p10le", (".mov", ".mkv")),
+    "ffv1": VideoCodec("ffv1", None, 0, None, "bgr0", "bgr0", (".mkv",)),
+    "h264_nvenc": VideoCodec("h264_nvenc", 20, 51, "p5", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+    "hevc_nvenc": VideoCodec("hevc_nvenc", 22, 51, "p5", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+}
+CONTAINERS = (".mp4", ".mov", ".mkv", ".webm")
+
+#: sound that a container takes as it is; None: any
+COPIED_SOUND: dict[str, tuple[str, ...] | None] = {
+    ".mp4": ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"),
+    ".mov": ("aac", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be", "pcm_f32le"),
+    ".mkv": None,
+    ".webm": ("opus", "vorbis"),
+}
+COPIED_SUBTITLES: dict[str, tuple[str, ...] | None] = {
+    ".mp4": ("mov_text",),
+    ".mov": ("mov_text",),
+    ".mkv": ("subrip", "ass", "ssa", "webvtt", "dvd_subtitle", "hdmv_pgs_subtitle"),
+    ".webm": ("webvtt",),
+}
+
+
+def container_of(path: str) -> str:
+    """The suffix that says which container; ValueError where it is none of those that can be written."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in CONTAINERS:
+        raise ValueError(f"the output {path} has to end in one of {', '.join(CONTAINERS)}")
+    return suffix
+
+
+def codec_for(name: str, path: str) -> VideoCodec:
+    """The codec of a name; ValueError where it is unknown or the container of `path` cannot hold it."""
+    codec = CODECS.get(name)
+    if codec is None:
+        raise ValueError(f"there is no codec {name!r}; there are {', '.join(CODECS)}")
+    suffix = container_of(path)
+    if suffix not in codec.containers:
+        holding = ", ".join(codec.containers)
+        raise ValueError(f"{suffix} cannot hold {name} here ({path}); {name} goes into {holding}")
+    return codec
+
+
+def encoder_options(name: str, crf: float | None, preset: str | None, threads: int) -> dict[str, str]:
+    """FFmpeg's options for quality, speed and threads; ValueError where the codec does not take them."""
+    codec = CODECS[name]
+    if crf is not None and codec.crf is None:
+        raise ValueError(f"{name} takes no crf: {'it is lossless' if name == 'ffv1' else 'preset sets its quality'}")
+    if crf is not None and not 0 <= crf <= codec.crf_most:
+        raise ValueError(f"crf of {name} goes from 0 to {codec.crf_most}, not {crf:g}")
+    if preset is not None and codec.preset is None:
+        raise ValueError(f"{name} has no preset")
+    quality = f"{codec.crf if crf is None else crf:g}" if codec.crf is not None else ""
+    speed = preset or codec.preset or ""
+    options = {
+        "h264": {"crf": quality, "preset": speed},
+        "hevc": {"crf": quality, "preset": speed, "x265-params": f"pools={threads}:log-level=error"},
+        "av1": {"crf": quality, "preset": speed, "svtav1-params": f"lp={threads}"},
+        "vp9": {"crf": quality, "b": "0", "cpu-used": speed, "deadline": "good", "row-mt": "1"},
+        "prores": {"profile": speed},
+        "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},
+        "h264_nvenc": {"rc": "vbr", "cq": quality, "b": "0", "preset": speed},
+        "hevc_nvenc": {"rc": "vbr", "cq": quality, "b": "0", "preset": speed},
+    }
+    return options[name]
+
+
+def written_colour(colour: Colour, codec: VideoCodec, width: int, height: int) -> Colour:
+    """The colour tags of the output: those of the input; for pictures that were RGB, those usual for the size."""
+    if codec.even == "bgr0":
+        return {**colour, "matrix": "gbr", "range": "full"}
+    if colour.get("matrix") != "gbr":
+        return colour
+    usual = "bt709" if min(width, height) >= 720 else "smpte170m"
+    return {"matrix": usual, "range": "limited", "primaries": "bt709", "transfer": "bt709"}
+
+
+def takes(allowed: dict[str, tuple[str, ...] | None], suffix: str, codec: str) -> bool:
+    """Whether a container takes a track of a codec as it is."""
+    names = allowed[suffix]
+    return names is None or codec in names

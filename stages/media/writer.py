@@ -1,0 +1,219 @@
+"""Pictures to a video file: encoded once, with exact times, readable up to the last second however the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, Converter, code
+from stages.media.formats import VideoCodec, container_of
+
+Picture = npt.NDArray[np.uint8]
+
+#: seconds of video that a killed process may lose
+FRAGMENT = 1.0
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is to be encoded: the size, the ticks that times are counted in, the rate (None: variable), the colours."""
+
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction | None
+    colour: Colour
+    sar: Fraction = Fraction(1)
+
+
+class VideoWriter:
+    """One video stream, and room for tracks beside it.
+
+    While it is written, the file is `NAME.partial.SUFFIX` beside the output: fragmented MP4 or Matroska, so that it
+    can be played even after SIGKILL. `finish` makes of it a plain file, index first, under its own name; `close`
+    without it ends the partial file properly and leaves it. Raises ValueError or OSError where that cannot work.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        pictures: Pictures,
+        codec: VideoCodec,
+        options: dict[str, str],
+        threads: int = 2,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        import av
+
+        self.path = path
+        self.partial = partial_path(path)
+        self.frames = 0
+        self.end = Fraction(0)
+        self._base, self._rate = pictures.time_base, pictures.rate
+        self.pixels = codec.odd if pictures.width % 2 or pictures.height % 2 else codec.even
+        check_writable(path)
+        self.container = av.open(self.partial, "w", options=_container_options(path))
+        self.container.metadata.update(metadata or {})
+        self._converter = Converter(pictures.colour, pictures.width, pictures.height, threads)
+        self._stream: Any = self.container.add_stream(codec.encoder, rate=pictures.rate or Fraction(30))
+        self._open_encoder(pictures, codec.encoder, options, threads)
+        self._waiting: Any = None
+        self._gap = 1
+        self._shown: dict[int, int] = {}
+        self._done = False
+
+    def _open_encoder(self, pictures: Pictures, encoder: str, options: dict[str, str], threads: int) -> None:
+        import av
+
+        colour = pictures.colour
+        context = self._stream.codec_context
+        context.width, context.height, context.pix_fmt = pictures.width, pictures.height, self.pixels
+        context.time_base = pictures.time_base
+        context.sample_aspect_ratio = pictures.sar
+        context.color_range = code(RANGES, colour["range"]) if colour["range"] else 0
+        context.colorspace = code(MATRICES, colour["matrix"])
+        context.color_primaries = code(PRIMARIES, colour["primaries"])
+        context.color_trc = code(TRANSFERS, colour["transfer"])
+        context.thread_count = threads
+        context.options = options
+        if encoder in ("libx265", "hevc_nvenc") and container_of(self.path) in (".mp4", ".mov"):
+            context.codec_tag = "hvc1"
+        try:
+            context.open(strict=False)
+        except av.FFmpegError as error:
+            self._drop()
+            size = f"{pictures.width}x{pictures.height}"
+            raise ValueError(f"the encoder {encoder} cannot be used here for {size} ({error.strerror})") from None
+
+    def write(self, image: Picture, time: Fraction) -> None:
+        """Encode an RGB picture, uint8 (h, w, 3), shown from `time` seconds of the output on; times rise."""
+        import av
+
+        source = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+        frame = self._converter.from_rgb(source, self.pixels)
+        frame.pts, frame.time_base = round(time / self._base), self._base
+        self._encode_waiting(frame.pts)
+        self._waiting = frame
+
+    def finish(self, last: Fraction | None = None) -> None:
+        """End the video, its last picture shown for `last` seconds, and give the file its name (tracks come before)."""
+        self._flush(last)
+        self.container.close()
+        self._done = True
+        if container_of(self.path) in (".mp4", ".mov"):
+            remux(self.partial, self.path, self.end - self._gap * self._base, self.end)
+            Path(self.partial).unlink()
+        else:
+            Path(self.partial).replace(self.path)
+
+    def end_of(self, last: Fraction | None) -> Fraction:
+        """When the video will end if its last picture is shown for `last` seconds (default: as the one before it)."""
+        if self._waiting is None:
+            return self.end
+        return Fraction(self._waiting.pts + self._last_ticks(last)) * self._base
+
+    def close(self) -> None:
+        """Without `finish` before it: end the partial file, so that it can be played, and leave it under its name."""
+        if self._done:
+            return
+        self._done = True
+        if self.frames or self._waiting is not None:
+            self._flush(None)
+            self.container.close()
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Nothing was written: leave no file."""
+        self.container.close()
+        Path(self.partial).unlink(missing_ok=True)
+
+    def _last_ticks(self, last: Fraction | None) -> int:
+        if last is None:
+            last = 1 / self._rate if self._rate else self._gap * self._base
+        return max(round(last / self._base), 1)
+
+    def _encode_waiting(self, until: int) -> None:
+        """Give the encoder the frame that waits, now that it is known how long it is shown."""
+        frame = self._waiting
+        if frame is None:
+            return
+        self._gap = max(until - frame.pts, 1)
+        self._shown[frame.pts] = self._gap
+        self._mux(frame)
+        self.frames += 1
+        self.end = (frame.pts + self._gap) * self._base
+        self._waiting = None
+
+    def _flush(self, last: Fraction | None) -> None:
+        if self._waiting is not None:
+            self._encode_waiting(self._waiting.pts + self._last_ticks(last))
+        self._mux(None)
+
+    def _mux(self, frame: Any) -> None:
+        """Encode a frame (None: what is held) and write the packets, which get the time that each is shown."""
+        for packet in self._stream.encode(frame):
+            packet.duration = self._shown.pop(packet.pts, packet.duration)
+            self.container.mux(packet)
+
+
+def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
+    """Copy all tracks of a file into a plain MP4 or MOV with its index first; it has its name only when it is whole.
+
+    The last picture is shown from `last` to `end`: a fragmented file knows distances of decoding times only.
+    """
+    import av
+
+    place = Path(target)
+    temporary = place.with_name(f"{place.stem}.whole{place.suffix}")
+    with av.open(source) as whole:
+        video: Any = whole.streams.video[0]
+        base = Fraction(video.time_base)
+        options = {"movflags": "faststart", "movie_timescale": str(max(base.denominator, 1000))}
+        with av.open(str(temporary), "w", options=options) as output:
+            tracks = [output.add_stream_from_template(stream) for stream in whole.streams]
+            for stream, track in zip(whole.streams, tracks, strict=True):
+                track.metadata.update(stream.metadata)
+            output.metadata.update(whole.metadata)
+            output.set_chapters(whole.chapters())
+            packets: Iterator[Any] = (packet for packet in whole.demux() if packet.size)
+            for packet in packets:
+                if packet.stream.type == "video":
+                    left = round(end / base) - packet.pts
+                    packet.duration = left if packet.pts >= round(last / base) else min(packet.duration, left)
+                packet.stream = tracks[packet.stream.index]
+                output.mux(packet)
+    temporary.replace(place)
+
+
+def partial_path(path: str) -> str:
+    """Where an output lies until it is whole: `NAME.partial.mp4` beside it."""
+    place = Path(path)
+    return str(place.with_name(f"{place.stem}.partial{place.suffix}"))
+
+
+def check_writable(path: str) -> None:
+    """Raise OSError where the output's folder does not exist or takes no file."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise OSError(f"{path} cannot be written: there is no folder {folder}")
+    if Path(path).is_dir():
+        raise OSError(f"{path} cannot be written: it is a folder")
+    try:
+        with Path(partial_path(path)).open("wb"):
+            pass
+        Path(partial_path(path)).unlink()
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _container_options(path: str) -> dict[str, str]:
+    if container_of(path) in (".mp4", ".mov"):
+        return {"movflags": "delay_moov", "frag_duration": str(round(FRAGMENT * 1e6)), "flush_packets": "1"}
+    return {"cluster_time_limit": str(round(FRAGMENT * 1e3)), "flush_packets": "1"}
