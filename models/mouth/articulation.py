@@ -1,0 +1,124 @@
+"""The general map from phones to the mouth: targets of phones, blended by dominance functions, opened by the level.
+
+Every phone has a target for each measure of the mouth and a dominance over its neighbours that fades before and after
+it (Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993): at each moment the mouth is the mean
+of all targets, weighted by their dominance there. So a vowel is rounded before it sounds, and "t" takes the lips of its
+neighbours. The table of targets is `articulation.json`, which names its sources.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mouth.path import APERTURE, COLUMNS, JAW, REST
+from models.mouth.phones import CLOSURES, FRAME_RATE, Phone
+from models.mouth.speech import Speech
+
+Floats = npt.NDArray[np.float32]
+
+TABLE = Path(__file__).with_name("articulation.json")
+#: seconds by which lips and jaw move before the sound that they shape is heard at its fullest
+LEAD = 0.1
+#: the share of an opening that follows how loud the voice is, and the opening at its usual level
+_FOLLOWS, _USUAL = 0.5, 1.3
+#: the inner share of a phone in which its dominance is full
+_HELD = 0.3
+#: what a mouth does where no phone is near, and how strongly
+_NEUTRAL = 0.01
+#: seconds beyond which a phone no longer counts
+_FAR = 0.6
+
+
+@dataclass(frozen=True)
+class Articulation:
+    """Targets and dominances of phones, each float32 [4] in the order of `path.COLUMNS`; `reach` [4] in seconds."""
+
+    targets: dict[str, Floats]
+    dominances: dict[str, Floats]
+    diphthongs: dict[str, tuple[str, str]]
+    reach: Floats
+
+    @classmethod
+    def read(cls, path: Path = TABLE) -> Articulation:
+        """Read a table; raises ValueError where it is not one."""
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            rows = {phone: np.array(row, np.float32).reshape(len(COLUMNS), 2) for phone, row in table["phones"].items()}
+            reach = np.array([table["reach"][name] for name in COLUMNS], np.float32)
+            diphthongs = {phone: (parts[0], parts[1]) for phone, parts in table["diphthongs"].items()}
+            known = {part: rows[part] for parts in diphthongs.values() for part in parts} | {"SIL": rows["SIL"]}
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no table of articulation: {error!r}") from None
+        if not all(np.isfinite(row).all() for row in known.values()) or reach.min() <= 0:
+            raise ValueError(f"{path} is no table of articulation: targets must be finite and reaches positive")
+        return cls(
+            {phone: row[:, 0] for phone, row in rows.items()},
+            {phone: row[:, 1] for phone, row in rows.items()},
+            diphthongs,
+            reach,
+        )
+
+    def gestures(self, phones: list[Phone]) -> Iterator[tuple[str, float, float]]:
+        """Phones of the table with start and end in seconds: diphthongs in two, whatever is unknown as a pause."""
+        for label, first, last in phones:
+            start, end = first / FRAME_RATE, last / FRAME_RATE
+            if label in self.diphthongs:
+                turn = start + 0.55 * (end - start)
+                yield self.diphthongs[label][0], start, turn
+                yield self.diphthongs[label][1], turn, end
+            else:
+                yield label if label in self.targets else "SIL", start, end
+
+
+@cache
+def general() -> Articulation:
+    """The table that ships."""
+    return Articulation.read()
+
+
+def articulate(speech: Speech, lead: float = LEAD, table: Articulation | None = None) -> Floats:
+    """The mouth of a recording after the general map: float32 [T, 4] in units of `MouthPath.values`.
+
+    `lead`: seconds by which all but the closures come before their sound (a stop is heard when its lips part, so p, b
+    and m have no lead beyond what the dominance gives them). Pauses are not enforced here (see `speaking`).
+    """
+    shapes = blend(speech.phones, len(speech), lead, table or general())
+    if len(shapes):
+        opening = ahead((1 - _FOLLOWS) + _FOLLOWS * _USUAL * speech.level, lead)
+        shapes[:, [APERTURE, JAW]] *= opening[:, None]
+    return np.clip(shapes, 0, 1.15)
+
+
+def blend(phones: list[Phone], count: int, lead: float, table: Articulation) -> Floats:
+    """The targets of phones blended by their dominance, float32 [count, 4]."""
+    times = np.arange(count, dtype=np.float32) / FRAME_RATE
+    weight = np.full((count, len(COLUMNS)), _NEUTRAL, np.float32)
+    total = weight * (REST + np.array([0.3, 0, 0, 0.3], np.float32))
+    for label, start, end in table.gestures(phones):
+        middle = (start + end) / 2 - (0 if label in CLOSURES else lead)
+        held = (end - start) / 2 * _HELD
+        first = max(0, int((middle - held - _FAR) * FRAME_RATE))
+        last = min(count, int((middle + held + _FAR) * FRAME_RATE) + 1)
+        if last <= first:
+            continue
+        away = np.maximum(np.abs(times[first:last] - middle) - held, 0)
+        dominance = table.dominances[label] * np.exp(-away[:, None] / table.reach)
+        weight[first:last] += dominance
+        total[first:last] += dominance * table.targets[label]
+    return np.asarray(total / weight, np.float32)
+
+
+def ahead(track: Floats, seconds: float) -> Floats:
+    """A track [T] that much earlier, smoothed over 90 ms."""
+    from scipy.ndimage import gaussian_filter1d
+
+    frames = np.arange(len(track))
+    moved = np.interp(frames + seconds * FRAME_RATE, frames, track)
+    return np.asarray(gaussian_filter1d(moved, 2.2), np.float32)
