@@ -7,8 +7,7 @@ is left out where that one failed, so that one mistake is reported once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graph.load import LoadError, fit, kind, load_class, parameters
@@ -52,7 +51,15 @@ class Checked:
     values: dict[str, Any]
     stages: dict[str, Declared]
     plan: Plan
-    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What this run is, in plain values: two runs with the same facts make the same of the same inputs."""
+        return {
+            "graph": self.spec.name,
+            "inputs": self.values,
+            "stages": {name: {"use": one.spec.use.value, "with": one.params} for name, one in self.stages.items()},
+        }
 
 
 def check(
@@ -496,8 +503,3 @@ def _on_error(stages: list[Declared]) -> str:
     """A graph's default of `pass` means `skip` for a stage that cannot pass a packet on."""
     wanted = stages[0].spec.on_error
     return "skip" if wanted == "pass" and not all(_passes(one.stage) for one in stages) else wanted
-
-
-def graph_folder(checked: Checked) -> Path:
-    """Where `./file.py` in a graph is looked for."""
-    return checked.spec.file.parent

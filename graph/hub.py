@@ -64,6 +64,7 @@ class Failure:
     index: int | None = None
     time: float | None = None
     traceback: str = ""
+    died: bool = False
 
     def __str__(self) -> str:
         where = f"stage '{self.stage}'" if self.stage else ""
@@ -109,13 +110,22 @@ class _Hand:
 class Hub:
     """Runs one checked graph. `start` until every worker is ready, `flow` until the end, `close` always."""
 
-    def __init__(self, checked: Checked, control: Control, on_tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        checked: Checked,
+        control: Control,
+        on_tick: Callable[[], None],
+        resume: bool = False,
+        stats: dict[str, StageStats] | None = None,
+    ) -> None:
         self.checked = checked
         self.plan = checked.plan
         self.control = control
         self.on_tick = on_tick
         self.scheduler = Scheduler(self.plan)
-        self.stats = {name: StageStats() for name in checked.stages}
+        self.resume = resume
+        self.written: dict[int, int] = {}
+        self.stats = stats or {name: StageStats() for name in checked.stages}
         self.memory_watch = MemoryWatch()
         self.memory: Memory | None = None
         self.failure: Failure | None = None
@@ -202,12 +212,13 @@ class Hub:
         """Messages until a worker is ready."""
         at = hand.id.node
         if word == protocol.HELLO:
-            self._send(hand, protocol.SETUP, self._members(at))
+            self._send(hand, protocol.SETUP, self._members(at), self.checked.facts, self.resume)
         elif word == protocol.OPENED:
             hand.phase = "open"
             self._configure_where_possible()
         elif word == protocol.CAPS:
             self.caps.setdefault(at, Caps({name: tuple(shape) for name, shape in parts[0].items()}, parts[1]))
+            self.written[at] = parts[2]
             hand.phase = "configured"
             self._configure_where_possible()
             self._map_where_possible()
@@ -253,6 +264,7 @@ class Hub:
             self.memory = self._make_memory()
             if self.memory is None:
                 return
+            self.scheduler = Scheduler(self.plan, self.plan.starts(self.written))
         for hand in self._hands.values():
             if hand.phase == "configured":
                 hand.phase = "mapping"
@@ -555,7 +567,7 @@ class Hub:
             return
         stage = abort.stage or self._first_stage(abort.node)
         when = float(abort.time) if abort.time is not None else None
-        self.failure = Failure(abort.reason, stage, abort.index, when, self._traces.get(abort.reason, ""))
+        self.failure = Failure(abort.reason, stage, abort.index, when, self._traces.get(abort.reason, ""), abort.died)
 
     def _first_stage(self, at: int) -> str:
         return self.plan.nodes[at].stages[0]

@@ -9,6 +9,7 @@ lock one of sums along cycles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -82,6 +83,21 @@ class Plan:
     def consumers(self) -> tuple[tuple[Link, ...], ...]:
         """Per node, the links out of it."""
         return tuple(tuple(link for link in self.links if link.producer == at) for at in range(len(self.nodes)))
+
+    def starts(self, written: Mapping[int, int]) -> list[int]:
+        """The packet each node begins with, if a sink (by its place) already has so many packets.
+
+        A node gives what those behind it still need, and what their windows look back on. One that has state has to
+        see everything again.
+        """
+        begin = [0] * len(self.nodes)
+        for at in reversed(range(len(self.nodes))):
+            needs = [begin[link.consumer] - self.nodes[link.consumer].before for link in self.consumers[at]]
+            if self.nodes[at].sink:
+                begin[at] = written.get(at, 0)
+            elif not self.nodes[at].stateful:
+                begin[at] = max(0, min(needs, default=0))
+        return begin
 
     def link_name(self, link: Link) -> str:
         return f"{self.nodes[link.producer].name} -> {self.nodes[link.consumer].name}"

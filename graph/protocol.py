@@ -1,7 +1,7 @@
 """The messages between the hub and its workers: msgpack lists that begin with a word's number.
 
 Hub to worker:
-  SETUP      [members]                   what to load; a member is {name, use, beside, params, renamed}
+  SETUP      [members, facts, resume]    what to load; a member is {name, use, beside, params, renamed}
   CONFIGURE  [shapes, stream]            what is known of the packets to come
   MAP        [path, arenas, in, out, batch, source]    where the slots are; the small fields that travel, in order
   TASKS      [[task, mode, packets] …]   a packet is [index, numerator, denominator, values, neighbours?]
@@ -10,7 +10,7 @@ Hub to worker:
 Worker to hub:
   HELLO      []
   OPENED     []                          its stages are open
-  CAPS       [shapes, stream]            what it will write, by the graph's field names
+  CAPS       [shapes, stream, written]   what it will write, by the graph's field names; what a sink already has
   READY      [about]                     it takes tasks
   RESULTS    [[task, started, busy, results] …, extras]   a result is OK, SKIPPED or [state, num, den, values]
   END        [task]                      the source has no such packet

@@ -14,7 +14,9 @@ from graph.check import Checked, check
 from graph.hub import Control, Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
+from graph.scheduler import MAX_DEATHS
 from graph.spec import GraphSpec, load_spec
+from graph.stage import Sink
 
 PROGRESS_EVERY = 0.25
 
@@ -78,9 +80,13 @@ class Graph:
         changes: Mapping[str, Any] | None = None,
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        resume: bool = False,
         **inputs: Any,
     ) -> Report:
-        """Run to the end and report, also of a run that failed. Raises GraphMistakes before anything starts."""
+        """Run to the end and report, also of a run that failed. Raises GraphMistakes before anything starts.
+
+        `resume`: go on with what an earlier run with the same inputs and parameters has left.
+        """
         checked = self.check(changes, **inputs)
         own = control is None
         control = control or Control()
@@ -91,7 +97,7 @@ class Graph:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
                 checked = self.check(changes, **inputs, **firsts) if firsts else checked
-                _Run(checked, control, on_progress, report).go()
+                _Run(checked, control, on_progress, report, resume).go()
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
             if own:
@@ -108,19 +114,37 @@ def _run_one(prepared: tuple[GraphSpec, dict[str, Any]], control: Control, on_pr
 class _Run:
     """One run of a hub, and what is told of it."""
 
-    def __init__(self, checked: Checked, control: Control, on_progress: OnProgress | None, report: Report) -> None:
+    def __init__(
+        self, checked: Checked, control: Control, on_progress: OnProgress | None, report: Report, resume: bool
+    ) -> None:
         self.checked = checked
         self.control = control
         self.on_progress = on_progress
         self.report = report
-        self.hub = Hub(checked, control, self.tick)
+        self.hub = Hub(checked, control, self.tick, resume)
         self.began = self.flowing = time.monotonic()
         self.told = 0.0
         self.hub_cpu = 0.0
         self.rates: dict[str, tuple[float, int, float]] = {}
 
     def go(self) -> None:
-        """Start, flow, close, report."""
+        """Start, flow, close; again from what the sinks have whole, if a stage with state died; then report."""
+        try:
+            self.once()
+            while self.may_go_on():
+                failure, stats = self.hub.failure, self.hub.stats
+                assert failure is not None and failure.stage is not None
+                stats[failure.stage].restarts += 1
+                before = self.hub
+                self.hub = Hub(self.checked, self.control, self.tick, resume=True, stats=stats)
+                self.hub.notes = [*before.notes, (failure.stage, f"{failure.message}; went on from what was whole")]
+                self.hub.memory_watch = before.memory_watch
+                self.once()
+        finally:
+            self.fill_report()
+
+    def once(self) -> None:
+        """One hub, from its start to its end."""
         hub = self.hub
         try:
             hub.start()
@@ -128,11 +152,19 @@ class _Run:
             before = time.thread_time()
             if not hub.failure:
                 hub.flow()
-            self.hub_cpu = time.thread_time() - before
+            self.hub_cpu += time.thread_time() - before
         finally:
             self.stopped = time.monotonic()
             hub.close()
-            self.fill_report()
+
+    def may_go_on(self) -> bool:
+        """Whether a death can be made good: every sink knows what it has whole, and it was not tried too often."""
+        failure = self.hub.failure
+        if failure is None or not failure.died or failure.stage is None or self.control.draining:
+            return False
+        sinks = [one.stage for one in self.checked.stages.values() if isinstance(one.stage, Sink)]
+        knows = all(type(sink).resume is not Sink.resume for sink in sinks)
+        return knows and self.hub.stats[failure.stage].restarts < MAX_DEATHS
 
     # ---------------------------------------------------------------------------------------------------- progress
 

@@ -19,7 +19,7 @@ The rules, all of them here:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
@@ -174,6 +174,7 @@ class Abort:
     index: int | None = None
     time: Fraction | None = None
     stage: str | None = None
+    died: bool = False
 
 
 @dataclass(slots=True)
@@ -228,12 +229,14 @@ class _NodeState:
 class Scheduler:
     """See the head of this file. `handle` is the only thing that changes it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, starts: Sequence[int] = ()) -> None:
+        """`starts`: the packet that each node begins with, where an earlier run has been through those before."""
         self.plan = plan
         self.rows: dict[int, Row] = {}
-        self.nodes = [_NodeState(at, node) for at, node in enumerate(plan.nodes)]
+        begin = starts or [0] * len(plan.nodes)
+        self.nodes = [_NodeState(at, node, begin[at], begin[at]) for at, node in enumerate(plan.nodes)]
         self.over = False
-        self._tail = 0
+        self._tail = min(begin)
         self._tasks = 0
         self._now = 0.0
         self._draining = False
@@ -411,7 +414,8 @@ class Scheduler:
             state.replacing -= 1
         state.idle = deque(one for one in state.idle if one != worker)
         if state.node.stateful:
-            self._abort(f"{why}, and what it held in memory is lost", state, min(_indices(held), default=None))
+            first = min(_indices(held), default=None)
+            self._abort(f"{why}, and what it held in memory is lost", state, first, died=True)
             return
         state.deaths_in_a_row += 1
         for place, task in enumerate((held or {}).values()):
@@ -427,7 +431,7 @@ class Scheduler:
     def _died_at_the_end(self, state: _NodeState, worker: WorkerId, why: str) -> None:
         """A worker that dies while it finishes loses what it was to write, if it had state; else nothing."""
         if worker in state.finishing and state.node.stateful:
-            self._abort(f"{why} while it finished", state)
+            self._abort(f"{why} while it finished", state, died=True)
         else:
             self._finished(worker)
 
@@ -474,11 +478,16 @@ class Scheduler:
         self._out.append(Over())
 
     def _abort(
-        self, reason: str, state: _NodeState | None = None, index: int | None = None, stage: str | None = None
+        self,
+        reason: str,
+        state: _NodeState | None = None,
+        index: int | None = None,
+        stage: str | None = None,
+        died: bool = False,
     ) -> None:
         row = self.rows.get(index) if index is not None else None
         self.over = True
-        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None, stage))
+        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None, stage, died))
 
     # ----------------------------------------------------------------------------------------------- what is begun
 

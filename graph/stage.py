@@ -190,6 +190,8 @@ class _Declared:
     writes: Mapping[str, Field] = {}
     #: a stage with state sees every packet in order, in one worker
     stateful: bool = False
+    #: what this run is: the graph's name, its inputs, every stage's parameters; a sink keeps it to know its own again
+    run_facts: Mapping[str, Any] = {}
 
     @property
     def counts(self) -> Counter[str]:
@@ -268,6 +270,15 @@ class Sink(Stage):
     """Ends packets: writes no field. It has state unless it says otherwise: what it has written."""
 
     stateful = True
+
+    def resume(self) -> int:
+        """How many packets, from the first on, an earlier run has written whole.
+
+        Asked after `configure`, and only if this run shall go on with what an earlier one left: the packets from there
+        on are the ones that come. A sink that does not override it begins anew; if its process dies, so does the run.
+        Raises ValueError if what is there does not belong to this run (`run_facts` tell).
+        """
+        return 0
 
 
 def infer_caps(stage: Source | Stage, caps: Caps) -> Caps:

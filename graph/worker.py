@@ -22,7 +22,7 @@ import zmq
 from graph import protocol
 from graph.arena import Slots, from_plain
 from graph.load import load_class
-from graph.stage import Array, Caps, Packet, Source, Stage, Value, infer_caps
+from graph.stage import Array, Caps, Packet, Sink, Source, Stage, Value, infer_caps
 
 PR_SET_PDEATHSIG = 1
 #: A task shorter than this waits for its neighbours, so that one message carries the results of several.
@@ -161,12 +161,14 @@ class Worker:
         except StageFailure as failure:
             self.send(protocol.BROKEN, failure.stage, phase, failure.message, failure.trace)
 
-    def setup(self, members: list[dict[str, Any]]) -> None:
+    def setup(self, members: list[dict[str, Any]], facts: dict[str, Any], resume: bool) -> None:
+        self.resume = resume
         for one in members:
             name = str(one["name"])
             with _named(name):
                 cls = load_class(one["use"], Path(one["beside"]))
                 stage = cls(**one["params"])
+                stage.run_facts = facts
                 self.members.append(Member(name, stage, one["renamed"]))
                 stage.open()
         self.send(protocol.OPENED)
@@ -176,7 +178,16 @@ class Worker:
         for member in self.members:
             with _named(member.name):
                 caps = member.configure(caps)
-        self.send(protocol.CAPS, caps.shapes, caps.stream)
+        self.send(protocol.CAPS, caps.shapes, caps.stream, self.written() if self.resume else 0)
+
+    def written(self) -> int:
+        """What the sinks of this process already have from an earlier run: all of them, so the least."""
+        counts = []
+        for member in self.members:
+            if isinstance(member.stage, Sink):
+                with _named(member.name):
+                    counts.append(member.stage.resume())
+        return min(counts, default=0)
 
     def map(self, path: str, arenas: list[Any], inputs: Any, outputs: Any, batch: int, source: bool) -> None:
         """Open the slots, and learn which fields are read and written outside of this process."""

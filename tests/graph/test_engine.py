@@ -206,6 +206,30 @@ def test_a_killed_stage_with_state_fails_clearly_and_keeps_what_was_written(benc
     assert bench.indices == list(range(9))
 
 
+APPEND = """\
+  stay: {{use: "parts:Stay", from: source}}
+  around: {{use: "parts:Around", from: stay}}
+  sink: {{use: "parts:Append", from: around, with: {{path: OUT, fields: [number, total, mean], {more}}}}}
+"""
+
+
+def test_a_sink_that_knows_what_it_has_whole_survives_its_process(bench: Bench) -> None:
+    report = bench.run(SOURCE + APPEND.format(more=f"kill_at: 17, once: {bench.folder / 'once'}"))
+    assert report.status == "done", report.error
+    assert bench.indices == list(range(40))
+    assert bench.lines[20] == (20, [20, sum(range(21)), [19, 20, 21, 22]])
+    assert report.stages["sink"]["restarts"] == 1
+
+
+def test_a_run_goes_on_with_what_an_earlier_one_left(bench: Bench) -> None:
+    assert bench.run(SOURCE.replace("40", "12") + APPEND.format(more="")).status == "done"
+    report = bench.run(SOURCE + APPEND.format(more=""), resume=True)
+    assert report.status == "done", report.error
+    assert report.packets == 28
+    assert bench.indices == list(range(40))
+    assert bench.lines[30] == (30, [30, sum(range(31)), [29, 30, 31, 32]])
+
+
 def test_a_task_that_hangs_is_killed_after_its_timeout(bench: Bench) -> None:
     once = bench.folder / "once"
     options = f"timeout: 0.5, with: {{hang_at: 13, once: {once}}}"
