@@ -97,9 +97,13 @@ class Learned:
         both = share * (own - own_mean) / own_spread + (1 - share) * (general - usual) / usual_spread
         return np.asarray(mean + spread * both / _size(share, self.together[column]), np.float64)
 
+    def by_name(self) -> dict[str, Mix]:
+        """The mixes by the names of the measures."""
+        return dict(zip(COLUMNS, self.mixes, strict=True))
+
     def __str__(self) -> str:
         told = []
-        for name, mix in zip(COLUMNS, self.mixes, strict=True):
+        for name, mix in self.by_name().items():
             way = f"{mix.share:.0%} from {mix.kind}" if mix.share else "general"
             told.append(f"{name} {way} r {mix.mixed:.2f}" + (f" (general {mix.general:.2f})" if mix.share else ""))
         late = f"; the sound lies {self.offset / FRAME_RATE:+.2f} s off the picture, undone" if self.offset else ""

@@ -21,6 +21,8 @@ FRAME_RATE = 100
 
 #: lips together
 CLOSURES = ("B", "M", "P")
+#: lower lip at the upper teeth
+TEETH = ("F", "V")
 #: what the recogniser calls silence, breath and noise
 PAUSES = ("SIL", "+NSN+", "+SPN+", "+BREATH+", "+COUGH+", "+NOISE+", "+SMACK+", "+UH+", "+UM+")
 #: mouth classes: phones whose lips and jaw look alike (after Fisher 1968 and Jackson 1988, with the vowels split by
@@ -28,7 +30,7 @@ PAUSES = ("SIL", "+NSN+", "+SPN+", "+BREATH+", "+COUGH+", "+NOISE+", "+SMACK+", 
 CLASSES: dict[str, tuple[str, ...]] = {
     "rest": PAUSES,
     "closed": CLOSURES,
-    "teeth": ("F", "V"),
+    "teeth": TEETH,
     "open": ("AA", "AH", "AW", "AY", "HH"),
     "half-open": ("AE", "EH", "EY", "ER"),
     "spread": ("IH", "IY", "Y"),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from models.mouth.articulation import LEAD
 from models.mouth.path import APERTURE, JAW, REST, MouthPath
-from models.mouth.phones import CLOSURES, FRAME_RATE, Phone
+from models.mouth.phones import CLOSURES, FRAME_RATE, TEETH, Phone
 from models.mouth.speech import Speech
 
 Floats = npt.NDArray[np.float32]
@@ -33,37 +33,54 @@ def speaking(
     `style`: how much it moves, 1 as the map has it, around the mouth at rest. `smooth`: the standard deviation, in
     seconds, by which movements are smoothed (closures and silence are not). `lead` as in `articulate`.
     """
+    heard = [phone for phone in speech.phones if phone.label not in CLOSURES or speech.dips(phone)]
+    return performed(heard, speech.pauses, shapes, style, smooth, lead)
+
+
+def performed(
+    phones: list[Phone],
+    pauses: list[tuple[int, int]],
+    shapes: Floats,
+    style: float = 1.0,
+    smooth: float = 0.02,
+    lead: float = LEAD,
+) -> MouthPath:
+    """As `speaking`, of phones that are all believed and of pauses (first and one-past-last frame)."""
     from scipy.ndimage import gaussian_filter1d
 
-    values = REST + style * (shapes - REST)
-    if smooth > 0 and len(values):
+    count = len(shapes)
+    values = styled(shapes, style)
+    if smooth > 0 and count:
         values = gaussian_filter1d(values, smooth * FRAME_RATE, axis=0, mode="nearest")
-    values = np.clip(values, 0, MOST).astype(np.float32)
-    open_, silent = silence(speech, lead)
+    open_, silent = silence(pauses, count, lead)
     values = REST + open_[:, None] * (values - REST)
-    shut = [phone for phone in speech.phones if phone.label in CLOSURES and speech.dips(phone)]
-    teeth = gate([phone for phone in speech.phones if phone.label in ("F", "V")], len(values), 1.0)
+    teeth = gate([phone for phone in phones if phone.label in TEETH], count, 1.0)
     values[:, APERTURE] = np.minimum(values[:, APERTURE], _TEETH + teeth * MOST)
-    kept = gate(shut, len(values), _HELD)
+    kept = gate([phone for phone in phones if phone.label in CLOSURES], count, _HELD)
     values[:, APERTURE] *= kept
     values[:, JAW] *= 0.5 + 0.5 * kept
-    closed = (kept == 0) & ~silent
-    times = np.arange(len(values)) / FRAME_RATE
-    return MouthPath(times, np.clip(values, 0, MOST).astype(np.float32), silent, closed)
+    times = np.arange(count) / FRAME_RATE
+    return MouthPath(times, np.clip(values, 0, MOST).astype(np.float32), silent, (kept == 0) & ~silent)
 
 
-def silence(speech: Speech, lead: float) -> tuple[Floats, Flags]:
-    """How far the mouth may be open, 0..1, and where it rests in a pause, both [T].
+def styled(shapes: Floats, style: float) -> Floats:
+    """Shapes [T, 4] that move `style` times as much, within what a mouth can be asked for."""
+    return np.asarray(np.clip(REST + style * (shapes - REST), 0, MOST), np.float32)
+
+
+def silence(pauses: list[tuple[int, int]], count: int, lead: float) -> tuple[Floats, Flags]:
+    """How far the mouth may be open, 0..1, and where it rests in a pause, both [count].
 
     A pause begins for the mouth when it has shut after the voice, and ends when it opens for the next word.
     """
-    open_ = np.ones(len(speech), np.float32)
-    silent = np.zeros(len(speech), bool)
-    for first, end in speech.pauses:
+    open_ = np.ones(count, np.float32)
+    silent = np.zeros(count, bool)
+    for first, end in pauses:
         begin = 0 if first == 0 else first + round(SHUT * FRAME_RATE)
-        until = len(speech) if end == len(speech) else end - round((lead + OPEN) * FRAME_RATE)
+        until = count if end >= count else end - round((lead + OPEN) * FRAME_RATE)
         if until - begin < 2:
-            begin = until = (begin + until) // 2
+            middle = min(max((begin + until) // 2, first), end - 1)
+            begin, until = middle, middle + 1
         _dent(open_, begin, until, round(SHUT * FRAME_RATE))
         silent[begin:until] = True
     return open_, silent
