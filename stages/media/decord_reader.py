@@ -27,6 +27,7 @@ def why_not_decord(info: VideoInfo) -> str | None:
         "it has no presentation times": not len(info.pts),
         f"its pixel format is {info.pixels}": info.pixels not in ("yuv420p", "yuvj420p"),
         "it is not whole": info.missing,
+        "its groups of pictures are open, where it seeks wrongly": info.open_gop,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

@@ -46,7 +46,10 @@ def orientation_of(frame: Any) -> Orientation:
     """How a decoded frame is shown; ValueError where its matrix turns by something else than quarters."""
     from av.sidedata.sidedata import Type
 
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    try:
+        data = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # the frame has side data of a kind that this PyAV has no name for
+        return Orientation(round(-frame.rotation / 90) % 4)
     if data is None:
         return Orientation()
     a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))

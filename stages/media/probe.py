@@ -25,7 +25,8 @@ class VideoInfo:
 
     `width`, `height`: as displayed. `pts`: presentation times in the stream's own ticks, rising; empty if the file has
     none (then pictures are counted). `keys`: index of the pictures that decoding can begin at, and their decoding
-    times. `sar`: sample aspect ratio as displayed. `missing`: pictures that the file announces but does not hold.
+    times. `open_gop`: a key picture is followed by some that are shown before it. `sar`: sample aspect ratio as
+    displayed. `missing`: pictures that the file announces but does not hold.
     """
 
     path: str
@@ -40,6 +41,7 @@ class VideoInfo:
     pixels: str
     codec: str
     interlaced: bool
+    open_gop: bool
     has_alpha: bool
     start: Fraction
     audio_start: Fraction | None
@@ -139,6 +141,7 @@ def probe_video(path: str) -> VideoInfo:
         pixels=first.format.name,
         codec=codec,
         interlaced=any(frame.interlaced_frame for frame in heads) or int(field_order) > 1,
+        open_gop=_has_open_gop(rows),
         has_alpha=any(component.is_alpha for component in first.format.components),
         start=Fraction((first.pts or 0) * base),
         audio_start=audio_start,
@@ -166,6 +169,16 @@ def _index(container: Any, stream: Any) -> list[Row]:
         if not rows:
             raise ValueError(f"{container.name} holds no picture that can be read") from None
     return rows
+
+
+def _has_open_gop(rows: list[Row]) -> bool:
+    key: int | None = None
+    for pts, _, _, is_key in rows:
+        if is_key:
+            key = pts
+        elif pts is not None and key is not None and pts < key:
+            return True
+    return False
 
 
 def _times(

@@ -14,7 +14,7 @@ from stages.media.times import Times
 
 Picture = npt.NDArray[np.uint8]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".tga", ".jp2", ".dpx", ".exr"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"}
 
 
 def find_images(path: str) -> list[str] | None:
@@ -51,9 +51,10 @@ def _in_order(path: str) -> list[tuple[int, str]]:
 class StillsReader:
     """See `Reader`: each picture is a file of its own."""
 
-    name = "pyav"
+    name = "opencv"
     missing = 0
     colour: Colour = {"matrix": "gbr", "range": "full", "primaries": "bt709", "transfer": "iec61966-2-1"}
+    sar = Fraction(1)
 
     def __init__(self, path: str, images: list[str], rate: Fraction) -> None:
         self._path = path
@@ -61,42 +62,36 @@ class StillsReader:
         self.still = len(images) == 1
         self.times = Times(np.arange(len(images), dtype=np.int64), 1 / rate, rate, 1 / rate)
         self.notes: list[str] = []
-        first = _Image(images[0])
-        self.width, self.height, self.sar = first.width, first.height, first.sar
-        self.notes.extend(first.notes)
+        self._last = (0, load_image(images[0]))
+        self.height, self.width, _ = self._last[1].shape
         self.about = f"{len(images)} image{'s' * (not self.still)} of {self.width}x{self.height}"
-        self._last = (0, first.pixels())
 
     def read(self, index: int, out: Picture) -> None:
         """See `Reader`; ValueError where the images differ in size."""
         if index != self._last[0]:
-            image = _Image(self._images[index])
-            if (image.width, image.height) != (self.width, self.height):
+            image = load_image(self._images[index])
+            if image.shape != self._last[1].shape:
                 raise ValueError(
-                    f"{self._images[index]} is {image.width}x{image.height}, "
+                    f"{self._images[index]} is {image.shape[1]}x{image.shape[0]}, "
                     f"but {self._images[0]} is {self.width}x{self.height}: the images of a sequence have one size"
                 )
-            self._last = (index, image.pixels())
+            self._last = (index, image)
         np.copyto(out, self._last[1])
 
     def close(self) -> None:
         """See `Reader`."""
 
 
-class _Image:
-    """One image file."""
+def load_image(path: str) -> Picture:
+    """An image as uint8 (h, w, 3) RGB, turned as its EXIF says; what is transparent is black."""
+    import cv2
 
-    def __init__(self, path: str) -> None:
-        from stages.media.probe import probe_video
-        from stages.media.pyav_reader import PyAVReader
-
-        self._reader = PyAVReader(probe_video(path), threads=1)
-        self.width, self.height, self.sar = self._reader.width, self._reader.height, self._reader.sar
-        self.notes = self._reader.notes
-
-    def pixels(self) -> Picture:
-        """uint8 (h, w, 3) RGB."""
-        out = np.empty((self.height, self.width, 3), np.uint8)
-        self._reader.read(0, out)
-        self._reader.close()
-        return out
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    if image is None:
+        raise ValueError(f"{path} is no image that can be read")
+    if image.ndim < 3 or image.shape[2] != 4:
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+    whole = {1: 255.0, 2: 65535.0}.get(image.dtype.itemsize, 1.0)
+    rgb = np.asarray(image, np.float32)[:, :, 2::-1] * (np.asarray(image, np.float32)[:, :, 3:] / whole**2) * 255
+    return np.asarray(np.rint(rgb.clip(0, 255)), np.uint8)

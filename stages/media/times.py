@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -52,7 +52,7 @@ class Times:
 
     def shown_at(self, time: Fraction) -> int:
         """Which picture is on at `time`; the first before the start, the last after the end."""
-        return max(self.first_from(time + min(self.base, TOLERANCE)) - 1, 0)
+        return max(bisect_right(range(self.count), time + TOLERANCE / 2, key=self.at) - 1, 0)
 
     def first_from(self, time: Fraction) -> int:
         """The first picture shown at `time` or later, times within half a millisecond taken as equal; else `count`."""
@@ -61,6 +61,7 @@ class Times:
 
 def constant_rate(ticks: npt.NDArray[np.int64], base: Fraction, declared: Sequence[Fraction]) -> Fraction | None:
     """The rate that explains all times to the rounding of the time base, declared ones first; None if there is none."""
+    declared = [standard(rate) for rate in declared]
     if len(ticks) < 2:
         return next(iter(declared), None)
     allowed = float(max(TOLERANCE / base, Fraction(1)))
@@ -72,6 +73,11 @@ def constant_rate(ticks: npt.NDArray[np.int64], base: Fraction, declared: Sequen
         if error <= allowed and (best is None or error < best[0]):
             best = error, rate
     return best[1] if best else None
+
+
+def standard(rate: Fraction) -> Fraction:
+    """A rate as containers round it (19001/317), as what it means (60000/1001)."""
+    return next((known for known in STANDARD_RATES if abs(rate / known - 1) < Fraction(1, 10_000)), rate)
 
 
 class Playlist:
@@ -154,7 +160,7 @@ class Playlist:
         else:
             lap = self._offset(max(self._base - 1, 1))
             most = 2 + int(left / lap + 1) * self._base
-            count = bisect_left(range(most), left, key=lambda n: (self._offset(n) + self._offset(n + 1)) / 2)
+            count = bisect_right(range(most), left, key=lambda n: (self._offset(n) + self._offset(n + 1)) / 2)
         return max(count, 1) if length == "audio" else min(max(count, 1), self._base)
 
 
