@@ -117,8 +117,11 @@ class Hub:
         on_tick: Callable[[], None],
         resume: bool = False,
         stats: dict[str, StageStats] | None = None,
+        packets: tuple[int, int] | None = None,
     ) -> None:
+        """`packets`: only those from the one up to, not with, the other; times and indices are those of a whole run."""
         self.checked = checked
+        self.packets = packets
         self.plan = checked.plan
         self.control = control
         self.on_tick = on_tick
@@ -264,7 +267,7 @@ class Hub:
             self.memory = self._make_memory()
             if self.memory is None:
                 return
-            self.scheduler = Scheduler(self.plan, self.plan.starts(self.written))
+            self.scheduler = self._make_scheduler()
         for hand in self._hands.values():
             if hand.phase == "configured":
                 hand.phase = "mapping"
@@ -273,6 +276,13 @@ class Hub:
                 arenas = plain(self.memory.arenas)
                 travel = self._travel_in[at], self._travel_out[at]
                 self._send(hand, protocol.MAP, self.memory.path, arenas, *travel, node.batch, node.source)
+
+    def _make_scheduler(self) -> Scheduler:
+        if self.packets is None:
+            return Scheduler(self.plan, self.plan.starts(self.written))
+        begin, end = self.packets
+        written = {at: begin + self.written.get(at, 0) for at, node in enumerate(self.plan.nodes) if node.sink}
+        return Scheduler(self.plan, self.plan.starts(written), self.plan.ends(end))
 
     def _make_memory(self) -> Memory | None:
         arenas = []

@@ -99,6 +99,14 @@ class Plan:
                 begin[at] = max(0, min(needs, default=0))
         return begin
 
+    def ends(self, end: int) -> list[int]:
+        """The packet that each node ends before, if its sinks do before `end`: those in front see what these look at."""
+        stop = [end] * len(self.nodes)
+        for at in reversed(range(len(self.nodes))):
+            needs = [stop[link.consumer] + self.nodes[link.consumer].after for link in self.consumers[at]]
+            stop[at] = max(needs, default=end)
+        return stop
+
     def link_name(self, link: Link) -> str:
         return f"{self.nodes[link.producer].name} -> {self.nodes[link.consumer].name}"
 

@@ -81,11 +81,13 @@ class Graph:
         on_progress: OnProgress | None = None,
         control: Control | None = None,
         resume: bool = False,
+        packets: tuple[int, int] | None = None,
         **inputs: Any,
     ) -> Report:
         """Run to the end and report, also of a run that failed. Raises GraphMistakes before anything starts.
 
-        `resume`: go on with what an earlier run with the same inputs and parameters has left.
+        `resume`: go on with what an earlier run with the same inputs and parameters has left. `packets`: only those
+        from the one up to, not with, the other; each is what it is in a whole run (see `graph.ranges`).
         """
         checked = self.check(changes, **inputs)
         own = control is None
@@ -97,7 +99,7 @@ class Graph:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
                 checked = self.check(changes, **inputs, **firsts) if firsts else checked
-                _Run(checked, control, on_progress, report, resume).go()
+                _Run(checked, control, on_progress, report, resume, packets).go()
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
             if own:
@@ -115,13 +117,20 @@ class _Run:
     """One run of a hub, and what is told of it."""
 
     def __init__(
-        self, checked: Checked, control: Control, on_progress: OnProgress | None, report: Report, resume: bool
+        self,
+        checked: Checked,
+        control: Control,
+        on_progress: OnProgress | None,
+        report: Report,
+        resume: bool = False,
+        packets: tuple[int, int] | None = None,
     ) -> None:
         self.checked = checked
         self.control = control
         self.on_progress = on_progress
         self.report = report
-        self.hub = Hub(checked, control, self.tick, resume)
+        self.packets = packets
+        self.hub = Hub(checked, control, self.tick, resume, packets=packets)
         self.began = self.flowing = time.monotonic()
         self.told = 0.0
         self.hub_cpu = 0.0
@@ -136,7 +145,7 @@ class _Run:
                 assert failure is not None and failure.stage is not None
                 stats[failure.stage].restarts += 1
                 before = self.hub
-                self.hub = Hub(self.checked, self.control, self.tick, resume=True, stats=stats)
+                self.hub = Hub(self.checked, self.control, self.tick, True, stats, self.packets)
                 self.hub.notes = [*before.notes, (failure.stage, f"{failure.message}; went on from what was whole")]
                 self.hub.memory_watch = before.memory_watch
                 self.once()
@@ -223,6 +232,8 @@ class _Run:
         """How many packets the sources said they would give."""
         told = [caps.stream.get("packets") for caps in self.hub.caps.values()]
         numbers = [number for number in told if isinstance(number, int)]
+        if self.packets is not None:
+            numbers = [max(0, min(number, self.packets[1]) - self.packets[0]) for number in numbers]
         return min(numbers, default=None)
 
     # ------------------------------------------------------------------------------------------------------ report

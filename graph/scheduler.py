@@ -229,12 +229,16 @@ class _NodeState:
 class Scheduler:
     """See the head of this file. `handle` is the only thing that changes it."""
 
-    def __init__(self, plan: Plan, starts: Sequence[int] = ()) -> None:
-        """`starts`: the packet that each node begins with, where an earlier run has been through those before."""
+    def __init__(self, plan: Plan, starts: Sequence[int] = (), ends: Sequence[int] = ()) -> None:
+        """`starts`: the packet that each node begins with, where an earlier run has been through those before.
+
+        `ends`: the packet that each node ends before, where the rest is another run's.
+        """
         self.plan = plan
         self.rows: dict[int, Row] = {}
         begin = starts or [0] * len(plan.nodes)
-        self.nodes = [_NodeState(at, node, begin[at], begin[at]) for at, node in enumerate(plan.nodes)]
+        stop = ends or [ENDLESS] * len(plan.nodes)
+        self.nodes = [_NodeState(at, node, begin[at], begin[at], stop[at]) for at, node in enumerate(plan.nodes)]
         self.over = False
         self._tail = min(begin)
         self._tasks = 0
@@ -593,9 +597,7 @@ class Scheduler:
         return self._now >= state.waiting_since + state.node.max_wait
 
     def _end_of(self, state: _NodeState) -> int:
-        if state.node.source:
-            return state.total
-        return min(self.nodes[before].total for before in state.node.inputs)
+        return min([state.total, *(self.nodes[before].total for before in state.node.inputs)])
 
     def _was_skipped(self, node: Node, index: int) -> bool:
         return any(index in self.nodes[before].skipped for before in node.inputs)
@@ -616,11 +618,10 @@ class Scheduler:
 
     def _conclude(self, state: _NodeState) -> None:
         """Learn how many packets a node will have had, and let it finish when it has had them."""
-        if state.total == ENDLESS:
-            if not state.node.source:
-                state.total = self._end_of(state)
-            elif self._draining and not state.in_flight and not state.again:
-                state.total = state.next
+        if not state.node.source:
+            state.total = self._end_of(state)
+        elif self._draining and not state.in_flight and not state.again:
+            state.total = min(state.total, state.next)
         if state.through < state.total or state.in_flight or len(state.held) < state.node.workers:
             return
         state.finished = True
