@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graph.arena import Arena
@@ -45,7 +46,7 @@ def placeholder(kind: object) -> object:
     return {int: 1, float: 1.0, bool: False, str: "-"}.get(kind) if isinstance(kind, type) else None
 
 
-def stand_ins(spec: GraphSpec, given: dict[str, str]) -> dict[str, object]:
+def stand_ins(spec: GraphSpec, given: Mapping[str, object]) -> dict[str, object]:
     """A placeholder for every required input that was not given."""
     kinds = {"path": str, "text": str, "int": int, "float": float, "bool": bool}
     missing = {name: one for name, one in spec.inputs.items() if one.required and name not in given}

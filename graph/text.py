@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 ERRORS_SHOWN = 3
 
 
+class Wrong(Exception):
+    """What was asked cannot be served; the message is for the person who asked."""
+
+    def __init__(self, text: str, code: int = 2) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 def columns(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """A table: numbers to the right, the rest to the left, two spaces between, two before."""
     table = [[str(cell) for cell in row] for row in rows]
@@ -65,7 +73,7 @@ def plural(count: int, what: str) -> str:
 
 def progress_line(now: Progress) -> str:
     """A moment of a run in one line."""
-    if not now.flowing:
+    if all(one.waits == "start" for one in now.stages):
         return f"{now.graph}: starting {plural(sum(one.workers for one in now.stages), 'worker')}"
     total = f" of {now.expected} ({100 * now.packets / now.expected:.0f} %)" if now.expected else ""
     parts = [f"{now.packets}{total} packets", f"{number(now.rate)}/s"]
@@ -96,7 +104,8 @@ def ending(report: Report, first: Iterable[str], told: Iterable[str] = (), table
         parts.append(f"peak memory {size(report.memory['pss_peak'])}")
     lines = [f"{report.graph} {verb}: {', '.join(parts)}"]
     if table and report.stages:
-        lines += ["", *stage_table(report.stages), ""]
+        flowed = (report.packets - 1) / report.throughput if report.throughput else report.wall_s
+        lines += ["", *stage_table(report.stages, flowed), ""]
     lines += _first_lines(report, first)
     lines += [f"  {note}" for note in dict.fromkeys(report.notes) if note not in set(told)]
     lines += _tallies(report.stages)
@@ -104,19 +113,18 @@ def ending(report: Report, first: Iterable[str], told: Iterable[str] = (), table
     return lines
 
 
-def stage_table(stages: dict[str, dict[str, Any]]) -> list[str]:
-    """A row a stage; times are shares of the time in which its workers could have worked."""
+def stage_table(stages: dict[str, dict[str, Any]], flowed: float) -> list[str]:
+    """A row a stage; `flowed` is how many seconds packets went through the graph."""
     rows = []
     for name, one in stages.items():
-        begun = one["busy_s"] / one["workers"]
-        whole = max(begun + one["wait_input_s"] + one["wait_credit_s"], 1e-9)
+        busy = min(1.0, one["busy_s"] / one["workers"] / max(flowed, 1e-9))
         rows.append(
             (
                 name,
                 one["packets_in"],
                 number(one["latency_ms"]["p50"]),
                 number(one["latency_ms"]["p95"]),
-                f"{100 * begun / whole:.0f}%",
+                f"{100 * busy:.0f}%",
                 number(one["cpu_s"]),
                 f"{one['pss_peak'] / 1e6:.0f}",
                 one["restarts"] or "-",
@@ -192,7 +200,6 @@ def plan_lines(checked: Checked, prepared: Prepared | None) -> list[str]:
         lines += ["", "links"]
         lines += columns(("link", "packets"), ((plan.link_name(link), link.capacity) for link in plan.links))
     lines += _arena_lines(checked, prepared)
-    lines += [f"  {text}" for text in checked.warnings]
     if prepared is not None and prepared.failure is None:
         lines += ["", memory_line(prepared)]
     return lines

@@ -1,0 +1,398 @@
+"""graphrun: the command. It reads arguments, handles signals and prints; all else is done by those it calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graph import weights
+from graph.text import Wrong
+
+if TYPE_CHECKING:
+    from graph.hub import Control
+    from graph.report import Report
+    from graph.runner import Graph
+    from graph.show import Show
+    from graph.spec import GraphSpec
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+#: Seconds that a second Ctrl-C leaves for a tidy end.
+ABORT_WITHIN = 0.8
+
+HELP = """\
+graphrun runs dataflow graphs over video: every stage a process, every link bounded.
+
+  graphrun GRAPH.yaml [INPUT=VALUE …] [OPTIONS]   run a graph
+  graphrun GRAPH.yaml --help                      what a graph takes
+
+  graphrun check GRAPH.yaml [INPUT=VALUE …]       all that is wrong with it; else its plan and its memory
+  graphrun stages [NAME]                          the stages there are; what one reads, writes and takes
+  graphrun view GRAPH.yaml [-o graph.svg]         a picture of a graph
+  graphrun schema [-o file]                       the JSON Schema of graph files, for editors
+  graphrun models list|show|add|verify|convert|fetch
+                                                  the weights of networks
+
+Options of a run
+  --set STAGE.PARAM=VALUE   another value for a stage's parameter; may be repeated
+  --report FILE             write what happened as JSON, after every kind of end
+  --resume                  go on with what an earlier run of the same has left
+  --quiet                   nothing but errors
+  --debug                   tracebacks
+  --version, --help
+
+Examples
+  graphrun pipelines/lipsync.yaml
+  graphrun pipelines/lipsync.yaml video=me.mp4 audio=hello.wav output=out.mp4
+  graphrun pipelines/transcode.yaml video=me.mov --set encode.crf=23 --report run.json
+  graphrun check my.yaml video=me.mp4
+
+Ctrl-C finishes what is in flight, so that the output is whole as far as it goes; a second one stops at once.
+Exit codes: 0 done, 1 a stage failed, 2 the graph or the arguments are wrong, 130 interrupted.
+"""
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+app.add_typer(weights.commands, name="models", result_callback=lambda lines: _say_all(lines))
+
+GraphFile = Annotated[Path, typer.Argument(metavar="GRAPH.yaml", help="the graph file")]
+Inputs = Annotated[list[str] | None, typer.Argument(metavar="[INPUT=VALUE]...", help="values for the graph's inputs")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="another value for a stage's parameter")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
+NoCode = Annotated[bool, typer.Option("--no-code", help="look at the file only; load no stage's code")]
+ToFile = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="where it goes")]
+
+
+def say(line: str, error: bool = False) -> None:
+    """Print a line. Nobody to read it is no reason to stop."""
+    try:
+        print(line, file=sys.stderr if error else sys.stdout, flush=True)
+    except BrokenPipeError:
+        # What is printed later, and at exit, has to go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if error else sys.stdout).fileno())
+
+
+def main() -> int:
+    """The entry point; returns the exit code. A traceback is shown with --debug only."""
+    signal.signal(signal.SIGINT, _interrupted_early)
+    debug = "--debug" in sys.argv
+    arguments = _with_command(sys.argv[1:])
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="graphrun", standalone_mode=True)
+        return int(code or DONE)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except Exception as error:
+        return _told(error, debug)
+
+
+def _told(error: Exception, debug: bool) -> int:
+    """Say what an exception means for the person who watches; the exit code it stands for."""
+    from graph.load import LoadError
+    from graph.spec import GraphMistakes
+
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, GraphMistakes):
+        for mistake in error.mistakes:
+            say(str(mistake), error=True)
+        return WRONG
+    if isinstance(error, Wrong | LoadError):
+        say(f"graphrun: {error}", error=True)
+        return getattr(error, "code", WRONG)
+    text = " ".join(str(error).split())
+    hint = "" if debug else " (--debug shows where)"
+    say(f"graphrun: this is a bug of graphrun: {type(error).__name__}: {text}{hint}", error=True)
+    return FAILED
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """A run needs no word before the graph file; one is put there."""
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    if not arguments or arguments[0] in {*commands - {"run"}, "models", "-h", "--help", "--version"}:
+        return arguments or ["--help"]
+    return ["run", *arguments]
+
+
+def _interrupted_early(_signal: int, _frame: object) -> None:
+    raise SystemExit(INTERRUPTED)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    help_: Annotated[bool, typer.Option("--help", "-h")] = False,
+    version: Annotated[bool, typer.Option("--version")] = False,
+) -> None:
+    """What is asked of graphrun itself."""
+    if version:
+        from importlib import metadata
+
+        say(f"graphrun {metadata.version('graphrun')}")
+    elif help_:
+        say(HELP.rstrip())
+
+
+# --------------------------------------------------------------------------------------------------------------- run
+
+
+@app.command(hidden=True, add_help_option=False)
+def run(
+    graph: Annotated[Path | None, typer.Argument(metavar="GRAPH.yaml")] = None,
+    inputs: Inputs = None,
+    changes: Changes = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE")] = None,
+    resume: Annotated[bool, typer.Option("--resume")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q")] = False,
+    debug: Debug = False,
+    help_: Annotated[bool, typer.Option("--help", "-h")] = False,
+) -> None:
+    """Run a graph."""
+    from graph.spec import GraphMistakes
+
+    if graph is None:
+        raise Wrong("which graph? (graphrun GRAPH.yaml; graphrun --help)")
+    _known_command(graph)
+    if help_:
+        from graph.spec import load_spec
+
+        return _say_all(_graph_help(load_spec(graph)))
+    if report is not None and not os.access(report.parent, os.W_OK):
+        raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
+    try:
+        ended = _run(graph, inputs or [], changes or [], resume, quiet, debug)
+    except Exception as error:
+        if report is not None:
+            _refused(graph, error, WRONG if isinstance(error, GraphMistakes | Wrong) else FAILED).write(report)
+        raise
+    if report is not None:
+        ended.write(report)
+    raise SystemExit(ended.exit_code)
+
+
+def _known_command(graph: Path) -> None:
+    """A mistyped command is not a missing file."""
+    if graph.suffix in (".yaml", ".yml") or graph.exists():
+        return
+    from graph.spec import nearest
+
+    commands = ["check", "stages", "view", "schema", "models"]
+    raise Wrong(f"there is no file and no command '{graph}'{nearest(str(graph), commands)}")
+
+
+def _refused(graph: Path, error: Exception, code: int) -> Report:
+    """The report of a run that ended before there was one."""
+    from graph.report import Report
+
+    class Refused(Report):
+        @property
+        def exit_code(self) -> int:
+            return code
+
+    return Refused(graph.stem, str(graph), error=str(error))
+
+
+def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet: bool, debug: bool) -> Report:
+    """Run a graph, show it, and say how it ended."""
+    from graph.hub import Control
+    from graph.show import choose
+
+    graph, values, changed = _read(path, inputs, changes)
+    control = Control()
+    shown = choose(quiet, lambda line: say(line, error=True))
+    try:
+        with shown:
+            _listen(control, shown)
+            report = graph.run(changes=changed, on_progress=shown.progress, control=control, resume=resume, **values)
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        control.close()
+    _say_ending(report, graph, shown, quiet, debug)
+    return report
+
+
+def _read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
+    """The graph and its arguments; raises GraphMistakes with what is wrong with any of them."""
+    from graph.runner import Graph
+    from graph.spec import GraphMistakes
+
+    values, changed, mistakes = _arguments(inputs, changes)
+    try:
+        graph = Graph.load(path)
+        if mistakes:
+            graph.check(changed, **values)
+    except GraphMistakes as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise GraphMistakes(mistakes)
+    return graph, values, changed
+
+
+def _arguments(inputs: list[str], changes: list[str]) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
+    """`NAME=VALUE` taken apart; values of --set are YAML."""
+    import yaml
+
+    from graph.spec import Mistake
+
+    values: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
+    mistakes = [Mistake(None, f"inputs are given as NAME=VALUE, not {one!r}") for one in inputs if "=" not in one]
+    for one in inputs:
+        name, equals, value = one.partition("=")
+        if name in values:
+            mistakes.append(Mistake(None, f"input '{name}' is given twice"))
+        if equals:
+            values[name] = value
+    for one in changes:
+        name, equals, value = one.partition("=")
+        try:
+            if not equals:
+                raise ValueError(f"--set takes STAGE.PARAM=VALUE, not {one!r}")
+            changed[name] = yaml.safe_load(value)
+        except (ValueError, yaml.YAMLError) as error:
+            text = str(error) if not equals else f"--set {one}: the value is not YAML"
+            mistakes.append(Mistake(None, text))
+    return values, changed, mistakes
+
+
+def _listen(control: Control, shown: Show) -> None:
+    """The first Ctrl-C or SIGTERM drains, the second aborts; an alarm sees to it that this takes less than a second."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        if control.draining:
+            control.abort()
+            signal.setitimer(signal.ITIMER_REAL, ABORT_WITHIN)
+        else:
+            control.drain()
+            shown.stopping()
+
+    def give_up(_signal: int, _frame: object) -> None:
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, give_up)
+
+
+def _say_ending(report: Report, graph: Graph, shown: Show, quiet: bool, debug: bool) -> None:
+    from graph.text import ending
+
+    if report.error is not None and report.status == "failed":
+        say(f"graphrun: {report.error}", error=True)
+    if debug and report.traceback:
+        say(report.traceback.rstrip(), error=True)
+    if not quiet:
+        _say_all(ending(report, graph.spec.first, shown.told, table=sys.stdout.isatty()))
+
+
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def _graph_help(spec: GraphSpec) -> list[str]:
+    """What a graph takes."""
+    from graph.text import columns
+
+    lines = [f"{spec.name}: {spec.about}" if spec.about else spec.name, ""]
+    needed = " ".join(f"{name}=…" for name, one in spec.inputs.items() if one.required)
+    lines += [f"  graphrun {spec.file} {needed} [OPTIONS]".replace("  [", " ["), ""]
+    defaults = {name: "needed" if one.required else _plain(one.default) for name, one in spec.inputs.items()}
+    rows = [(name, one.type, defaults[name], one.about) for name, one in spec.inputs.items()]
+    lines += columns(("input", "type", "default", "about"), rows) if rows else ["  It takes no inputs."]
+    if spec.first:
+        lines += ["", *columns(("first", "graph"), [(name, one.graph) for name, one in spec.first.items()])]
+    lines += ["", f"  stages: {', '.join(spec.stages)}", "  graphrun --help tells the options"]
+    return lines
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# ------------------------------------------------------------------------------------------ check, stages, pictures
+
+
+@app.command()
+def check(
+    graph: GraphFile,
+    inputs: Inputs = None,
+    changes: Changes = None,
+    no_code: NoCode = False,
+    debug: Debug = False,
+) -> None:
+    """Say all that is wrong with a graph; else its plan, and how much memory it takes."""
+    from graph.spec import load_spec
+
+    if no_code:
+        spec = load_spec(graph)
+        say(f"{spec.name}: the form of the file is right ({len(spec.stages)} stages)")
+        return say("  no code was loaded: parameters, fields and capacities were not looked at")
+    from graph.hub import Control
+    from graph.inspection import inspect_graph
+    from graph.show import Show
+
+    read, values, changed = _read(graph, inputs or [], changes or [])
+    control = Control()
+    _listen(control, Show())
+    try:
+        found = inspect_graph(read.spec, values, changed, control)
+    finally:
+        control.close()
+    _say_all(found.lines)
+    if found.failure is not None:
+        say(f"graphrun: {found.failure}", error=True)
+        if debug and found.failure.traceback:
+            say(found.failure.traceback.rstrip(), error=True)
+        raise SystemExit(INTERRUPTED if control.draining else FAILED)
+
+
+@app.command()
+def stages(name: Annotated[str | None, typer.Argument(help="also module:Class, ./file.py:Class")] = None) -> None:
+    """The stages there are; what one reads, writes and takes."""
+    from graph.catalogue import stage_lines, stages_lines, tell
+
+    _say_all(stages_lines(Path.cwd()) if name is None else stage_lines(tell(name, Path.cwd())))
+
+
+@app.command()
+def view(
+    graph: GraphFile,
+    output: ToFile = None,
+    no_code: NoCode = False,
+) -> None:
+    """Draw a graph as SVG: GRAPH.svg, unless -o says otherwise; - is standard output."""
+    from graph.spec import load_spec
+    from graph.svg import svg
+    from graph.view import picture
+
+    _write(output or Path(graph.with_suffix(".svg").name), svg(picture(load_spec(graph), code=not no_code)))
+
+
+@app.command()
+def schema(output: ToFile = None) -> None:
+    """The JSON Schema of graph files, for editors."""
+    import json
+
+    from graph.schema import graph_schema
+
+    _write(output or Path("-"), json.dumps(graph_schema(), indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    if str(path) == "-":
+        return say(text.rstrip())
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Wrong(f"{path}: {error.strerror}") from None
+    say(f"wrote {path}", error=True)

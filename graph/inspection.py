@@ -1,0 +1,67 @@
+"""What `graphrun check` finds out of a graph that has no mistakes: its plan, and the memory that a run of it takes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graph import kept
+from graph.check import check
+from graph.hub import Control, Failure
+from graph.prepare import Prepared, prepare, stand_ins
+from graph.spec import FirstSpec, GraphSpec
+from graph.text import plan_lines, size
+
+
+@dataclass
+class Inspection:
+    """Lines for a person, and why the graph could not be made ready if it could not."""
+
+    lines: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+
+
+def inspect_graph(
+    spec: GraphSpec, values: Mapping[str, str], changes: Mapping[str, Any], control: Control
+) -> Inspection:
+    """Check a graph, then make it ready as far as its inputs are known; raises GraphMistakes."""
+    missing = stand_ins(spec, values)
+    checked = check(spec, {**values, **missing}, changes)
+    firsts = kept.check_first(checked)
+    there = {} if missing else kept.look(checked)
+    found = Inspection()
+    for one, first, inputs in firsts:
+        found.lines.append(_first_line(one, first, inputs, there, control))
+    unmade = [name for name in spec.first if there.get(name) is None]
+    prepared: Prepared | None = None
+    if not missing and not unmade:
+        prepared = prepare(check(spec, {**values, **there}, changes), control)
+        found.failure = prepared.failure
+    found.lines = plan_lines(checked, prepared) + (["", "first", *found.lines] if firsts else [])
+    if missing:
+        given = " ".join(f"{name}=…" for name in missing)
+        found.lines += ["", f"memory: known once inputs are given ({given})"]
+    elif unmade:
+        found.lines += ["", f"memory: known once {', '.join(unmade)} has been made, which a run does"]
+    return found
+
+
+def _first_line(
+    one: FirstSpec, first: GraphSpec, inputs: Mapping[str, Any], there: Mapping[str, str | None], control: Control
+) -> str:
+    """A graph that runs before: whether its result is there, else what making it takes."""
+    head = f"  {one.name}: {one.graph}"
+    if one.name not in there:
+        return head
+    if there[one.name] is not None:
+        return f"{head}, kept from an earlier run"
+    if any(isinstance(value, str) and value[1:] in there for value in inputs.values() if str(value).startswith("$")):
+        return f"{head}, not made yet; takes what another makes"
+    with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
+        prepared = prepare(check(first, {**inputs, one.gives: str(Path(folder) / "result")}), control)
+    if prepared.failure is not None:
+        return f"{head}, cannot be made: {prepared.failure}"
+    return f"{head}, not made yet; arenas {size(prepared.bound)}, at rest {size(prepared.at_rest)}"
