@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.mouth.path import APERTURE, COLUMNS, JAW, REST
+from models.mouth.path import APERTURE, COLUMNS, JAW
 from models.mouth.phones import CLOSURES, FRAME_RATE, Phone
 from models.mouth.speech import Speech
 
@@ -38,12 +38,18 @@ _FAR = 0.6
 
 @dataclass(frozen=True)
 class Articulation:
-    """Targets and dominances of phones, each float32 [4] in the order of `path.COLUMNS`; `reach` [4] in seconds."""
+    """Targets and dominances of phones, each float32 [4] in the order of `path.COLUMNS`.
+
+    `reach` [4]: seconds in which dominance fades to 1/e. `low`, `high` [4]: what the 2nd and the 98th percentile of
+    blended shapes are over speech, which by the definition of the units have to become 0 and 1.
+    """
 
     targets: dict[str, Floats]
     dominances: dict[str, Floats]
     diphthongs: dict[str, tuple[str, str]]
     reach: Floats
+    low: Floats
+    high: Floats
 
     @classmethod
     def read(cls, path: Path = TABLE) -> Articulation:
@@ -52,18 +58,25 @@ class Articulation:
             table = json.loads(path.read_text(encoding="utf-8"))
             rows = {phone: np.array(row, np.float32).reshape(len(COLUMNS), 2) for phone, row in table["phones"].items()}
             reach = np.array([table["reach"][name] for name in COLUMNS], np.float32)
+            low, high = np.array([table["range"][name] for name in COLUMNS], np.float32).T
             diphthongs = {phone: (parts[0], parts[1]) for phone, parts in table["diphthongs"].items()}
             known = {part: rows[part] for parts in diphthongs.values() for part in parts} | {"SIL": rows["SIL"]}
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no table of articulation: {error!r}") from None
-        if not all(np.isfinite(row).all() for row in known.values()) or reach.min() <= 0:
-            raise ValueError(f"{path} is no table of articulation: targets must be finite and reaches positive")
+        if not all(np.isfinite(row).all() for row in known.values()) or min(*reach, *(high - low)) <= 0:
+            raise ValueError(f"{path} is no table of articulation: targets must be finite, reach and range positive")
         return cls(
             {phone: row[:, 0] for phone, row in rows.items()},
             {phone: row[:, 1] for phone, row in rows.items()},
             diphthongs,
             reach,
+            low,
+            high,
         )
+
+    def units(self, blended: Floats) -> Floats:
+        """Blended shapes [T, 4] in units of a person's range, 0 .. 1.15."""
+        return np.clip((blended - self.low) / (self.high - self.low), 0, 1.15).astype(np.float32)
 
     def gestures(self, phones: list[Phone]) -> Iterator[tuple[str, float, float]]:
         """Phones of the table with start and end in seconds: diphthongs in two, whatever is unknown as a pause."""
@@ -89,18 +102,24 @@ def articulate(speech: Speech, lead: float = LEAD, table: Articulation | None = 
     `lead`: seconds by which all but the closures come before their sound (a stop is heard when its lips part, so p, b
     and m have no lead beyond what the dominance gives them). Pauses are not enforced here (see `speaking`).
     """
-    shapes = blend(speech.phones, len(speech), lead, table or general())
-    if len(shapes):
-        opening = ahead((1 - _FOLLOWS) + _FOLLOWS * _USUAL * speech.level, lead)
-        shapes[:, [APERTURE, JAW]] *= opening[:, None]
-    return np.clip(shapes, 0, 1.15)
+    table = table or general()
+    return table.units(blend(speech.phones, len(speech), lead, table) * opening(speech, lead))
+
+
+def opening(speech: Speech, lead: float) -> Floats:
+    """By what each measure is multiplied as the voice rises and falls, float32 [T, 4]: aperture and jaw follow it."""
+    factors = np.ones((len(speech), len(COLUMNS)), np.float32)
+    if len(speech):
+        follows = ahead((1 - _FOLLOWS) + _FOLLOWS * _USUAL * speech.level, lead)
+        factors[:, [APERTURE, JAW]] = follows[:, None]
+    return factors
 
 
 def blend(phones: list[Phone], count: int, lead: float, table: Articulation) -> Floats:
-    """The targets of phones blended by their dominance, float32 [count, 4]."""
+    """The targets of phones blended by their dominance, float32 [count, 4], before `Articulation.units`."""
     times = np.arange(count, dtype=np.float32) / FRAME_RATE
     weight = np.full((count, len(COLUMNS)), _NEUTRAL, np.float32)
-    total = weight * (REST + np.array([0.3, 0, 0, 0.3], np.float32))
+    total = weight * (table.low + table.high) / 2
     for label, start, end in table.gestures(phones):
         middle = (start + end) / 2 - (0 if label in CLOSURES else lead)
         held = (end - start) / 2 * _HELD

@@ -24,8 +24,8 @@ RATE = 100
 #: the columns of `MouthPath.values`, in order
 COLUMNS = ("aperture", "width", "protrusion", "jaw")
 APERTURE, WIDTH, PROTRUSION, JAW = range(4)
-#: a mouth at rest: lips together, corners and jaw relaxed
-REST = np.array([0.0, 0.5, 0.3, 0.0], np.float32)
+#: a mouth at rest: lips together, corners and jaw relaxed, as faces show it between sentences
+REST = np.array([0.0, 0.3, 0.25, 0.15], np.float32)
 #: seconds in which a mouth comes to rest where a path has ended
 SETTLE = 0.12
 

@@ -17,7 +17,7 @@ Flags = npt.NDArray[np.bool_]
 MOST = 1.15
 #: seconds around the start of a p, b or m in which the lips touch, at least; and what they take to close and to part
 BEFORE, AFTER, RAMP = 0.025, 0.045, 0.055
-#: the share of a p, b or m through which the lips stay together
+#: the share of such a phone through which lips or teeth stay together
 _HELD = 0.5
 #: how far apart the lips are at most on f and v: the lower one touches the teeth
 _TEETH = 0.14
@@ -54,8 +54,8 @@ def performed(
         values = gaussian_filter1d(values, smooth * FRAME_RATE, axis=0, mode="nearest")
     open_, silent = silence(pauses, count, lead)
     values = REST + open_[:, None] * (values - REST)
-    teeth = gate([phone for phone in phones if phone.label in TEETH], count, 1.0)
-    values[:, APERTURE] = np.minimum(values[:, APERTURE], _TEETH + teeth * MOST)
+    free = gate([phone for phone in phones if phone.label in TEETH], count, _HELD)
+    values[:, APERTURE] = free * values[:, APERTURE] + (1 - free) * np.minimum(values[:, APERTURE], _TEETH)
     kept = gate([phone for phone in phones if phone.label in CLOSURES], count, _HELD)
     values[:, APERTURE] *= kept
     values[:, JAW] *= 0.5 + 0.5 * kept

@@ -91,7 +91,8 @@ def _spoken(phones: list[Phone], style: float, smooth: float, lead: float) -> Mo
     for phone in phones:
         voiced[phone.start : phone.end] = phone.label not in PAUSES
     pauses = [(first, last + 1) for first, last in runs(~voiced) if (last + 1 - first) / FRAME_RATE > PAUSE]
-    return performed(phones, pauses, blend(phones, count, lead, general()), style, smooth, lead)
+    shapes = general().units(blend(phones, count, lead, general()))
+    return performed(phones, pauses, shapes, style, smooth, lead)
 
 
 def _blendshapes(rows: list[Row], style: float, path: str | Path) -> MouthPath:
@@ -114,7 +115,7 @@ def _blendshapes(rows: list[Row], style: float, path: str | Path) -> MouthPath:
     round_ = np.maximum(shape("mouthpucker"), shape("mouthfunnel"))
     full_open, full_jaw = (max(float(np.quantile(track, 0.98)), _FULL_OPEN) for track in (opening, jaw))
     full_round = max(float(np.quantile(round_, 0.98)), _FULL_ROUND)
-    width = REST[1] + 0.5 * np.clip(spread, 0, 1) - 0.5 * round_ / full_round
+    width = REST[1] + 0.7 * np.clip(spread, 0, 1) - 0.3 * round_ / full_round
     protrusion = REST[2] + (1 - REST[2]) * round_ / full_round
     columns = [opening / full_open, width, protrusion, jaw / full_jaw]
     values = styled(np.stack(columns, axis=1).clip(0, MOST).astype(np.float32), style)
