@@ -45,6 +45,7 @@ from graph.scheduler import (
 )
 from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
+from graph.timeline import Recorder
 
 GRACE = 5.0
 # Plain numbers: pyzmq's own flags are enums, whose arithmetic costs more than the call.
@@ -118,6 +119,7 @@ class Hub:
         resume: bool = False,
         stats: dict[str, StageStats] | None = None,
         packets: tuple[int, int] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """`packets`: only those from the one up to, not with, the other; times and indices are those of a whole run."""
         self.checked = checked
@@ -130,6 +132,7 @@ class Hub:
         self.written: dict[int, int] = {}
         self.stats = stats or {name: StageStats() for name in checked.stages}
         self.memory_watch = MemoryWatch()
+        self.recorder = recorder
         self.memory: Memory | None = None
         self.failure: Failure | None = None
         self.done = False
@@ -210,6 +213,8 @@ class Hub:
         self._by_identity[hand.identity] = hand
         self._by_sentinel[process.sentinel] = hand
         self._poller.register(process.sentinel, select.EPOLLIN)
+        if self.recorder is not None:
+            self.recorder.started(worker, process.pid)
 
     def _start_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
         """Messages until a worker is ready."""
@@ -426,6 +431,8 @@ class Hub:
         names = self._travel_out[at]
         done = tuple(_decode(one, names) for one in results)
         if task is not None:
+            if self.recorder is not None:
+                self.recorder.task(hand.id, task.indices, sent or started, started, busy)
             for name, spent in zip(self.plan.nodes[at].stages, busy, strict=True):
                 stats = self.stats[name]
                 stats.busy_ns += spent
@@ -454,6 +461,8 @@ class Hub:
         hand.gone = True
         self._poller.unregister(hand.process.sentinel)
         why = hand.process.end()
+        if self.recorder is not None:
+            self.recorder.ended(hand.id, hand.stopping)
         if hand.stopping:
             return []
         if hand.phase != "ready" and hand.id.incarnation == 0:
@@ -464,6 +473,8 @@ class Hub:
     def _watch(self, now: float) -> None:
         """Timers: memory, processes to start, tasks that take too long."""
         self.memory_watch.look([os.getpid(), *self.pids()], now)
+        if self.recorder is not None:
+            self.recorder.look(self.scheduler, now)
         for at, worker in [one for one in self._starts_later if one[0] <= now]:
             self._starts_later.remove((at, worker))
             self._spawn(worker)

@@ -17,6 +17,7 @@ from graph.report import Report, bottleneck, digest
 from graph.scheduler import MAX_DEATHS
 from graph.spec import GraphSpec, load_spec
 from graph.stage import Sink
+from graph.timeline import Recorder
 
 PROGRESS_EVERY = 0.25
 
@@ -82,12 +83,14 @@ class Graph:
         control: Control | None = None,
         resume: bool = False,
         packets: tuple[int, int] | None = None,
+        recorder: Recorder | None = None,
         **inputs: Any,
     ) -> Report:
         """Run to the end and report, also of a run that failed. Raises GraphMistakes before anything starts.
 
         `resume`: go on with what an earlier run with the same inputs and parameters has left. `packets`: only those
         from the one up to, not with, the other; each is what it is in a whole run (see `graph.ranges`).
+        `recorder`: is told what every worker of this graph does, for a profile or a trace.
         """
         checked = self.check(changes, **inputs)
         own = control is None
@@ -99,7 +102,7 @@ class Graph:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
                 checked = self.check(changes, **inputs, **firsts) if firsts else checked
-                _Run(checked, control, on_progress, report, resume, packets).go()
+                _Run(checked, control, on_progress, report, resume, packets, recorder).go()
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
             if own:
@@ -124,13 +127,15 @@ class _Run:
         report: Report,
         resume: bool = False,
         packets: tuple[int, int] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
+        self.recorder = recorder
         self.checked = checked
         self.control = control
         self.on_progress = on_progress
         self.report = report
         self.packets = packets
-        self.hub = Hub(checked, control, self.tick, resume, packets=packets)
+        self.hub = Hub(checked, control, self.tick, resume, packets=packets, recorder=recorder)
         self.began = self.flowing = time.monotonic()
         self.told = 0.0
         self.hub_cpu = 0.0
@@ -145,7 +150,7 @@ class _Run:
                 assert failure is not None and failure.stage is not None
                 stats[failure.stage].restarts += 1
                 before = self.hub
-                self.hub = Hub(self.checked, self.control, self.tick, True, stats, self.packets)
+                self.hub = Hub(self.checked, self.control, self.tick, True, stats, self.packets, self.recorder)
                 self.hub.notes = [*before.notes, (failure.stage, f"{failure.message}; went on from what was whole")]
                 self.hub.memory_watch = before.memory_watch
                 self.once()
