@@ -1,0 +1,63 @@
+"""One face followed by its mesh from frame to frame, with a detection where there is one."""
+
+from __future__ import annotations
+
+from models.faces import Floats, Frame
+from models.faces.boxes import area, overlap
+from models.faces.mesh import Mesh, Region, face_of_landmarks, region_of_face, region_of_landmarks
+from models.faces.smooth import OneEuro
+
+#: presence from which on a mesh counts as a face, and below which a followed one is lost
+PRESENCE = 0.5
+#: a mesh whose box overlaps the detection's by less than this has slipped off
+SLIPPED = 0.2
+#: two meshes whose boxes overlap by more than this are one face found twice
+SAME = 0.6
+
+
+class Follower:
+    """Finds the mesh near where it was; starts from a detection, and goes back to one when it has slipped or is lost.
+
+    After a loss it keeps looking at the same place for `bridge` seconds.
+    """
+
+    def __init__(self, mesh: Mesh, *, bridge: float = 1.0, smooth: bool = True) -> None:
+        self.mesh = mesh
+        self.bridge = bridge
+        self.presence = 0.0
+        self.seen: float | None = None
+        self._filter = OneEuro() if smooth else None
+        self._region: Region | None = None
+        self._box: Floats | None = None
+
+    def step(self, frame: Frame, time: float, detection: Floats | None) -> Floats | None:
+        """The landmarks [468, 2] at `time` (seconds), or None; `detection` is this face's row [15] in this frame."""
+        if self.seen is not None and time - self.seen > self.bridge:
+            self._region = None
+        if detection is not None and self._slipped(detection):
+            self._region = None
+        found = self.mesh(frame, self._region) if self._region else None
+        if (found is None or found[1] < PRESENCE) and detection is not None:
+            found = self._start(frame, detection)
+        self.presence = found[1] if found else 0.0
+        if found is None or found[1] < PRESENCE:
+            return None
+        landmarks = found[0]
+        if self._filter and self.seen is not None and self._region is None:
+            self._filter.reset()
+        self.seen = time
+        self._region = region_of_landmarks(landmarks)
+        face = face_of_landmarks(landmarks, self.presence)
+        self._box = face[:4]
+        return self._filter(landmarks, time, float(area(face)) ** 0.5) if self._filter else landmarks
+
+    def _start(self, frame: Frame, detection: Floats) -> tuple[Floats, float]:
+        """The mesh of a detection, in two steps: the second looks where the first found it, as all later frames do."""
+        self._region = None
+        landmarks, presence = self.mesh(frame, region_of_face(detection))
+        if presence < PRESENCE:
+            return landmarks, presence
+        return self.mesh(frame, region_of_landmarks(landmarks))
+
+    def _slipped(self, detection: Floats) -> bool:
+        return self._box is not None and float(overlap(self._box[None], detection[None])[0, 0]) < SLIPPED

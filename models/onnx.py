@@ -1,0 +1,97 @@
+"""ONNX Runtime sessions: the one place that opens them, so that device, threads and checks are the same everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Network:
+    """An opened network. `provider` is the ONNX Runtime provider that really runs it."""
+
+    session: onnxruntime.InferenceSession
+    provider: str
+    path: Path
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Of the first input; None where a dimension is free."""
+        shape = self.session.get_inputs()[0].shape
+        return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
+
+    def run(self, tensor: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """All outputs by name for a network of one input."""
+        names = [output.name for output in self.session.get_outputs()]
+        return dict(zip(names, self.session.run(names, {self.session.get_inputs()[0].name: tensor}), strict=True))
+
+
+def check_device(device: str) -> str:
+    """`device` if it is `auto`, `cpu`, `cuda` or `cuda:N`; else ValueError."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(f"device {device!r} is not auto, cpu, cuda or cuda:N")
+    return device
+
+
+def open_network(
+    path: str | Path, device: str = "auto", *, threads: int = 1, sha256: str | None = None
+) -> Network:
+    """Open an ONNX file, after checking the SHA-256 of the very bytes that are loaded where one is given.
+
+    `auto` takes CUDA where it works and the CPU elsewhere; `cuda:N` is that device or a RuntimeError. Raises ValueError
+    where the file is not the expected one or no network, OSError where it cannot be read.
+    """
+    path = Path(path)
+    model = path.read_bytes()
+    if sha256 is not None and (found := hashlib.sha256(model).hexdigest()) != sha256:
+        raise ValueError(f"{path} is not the file that was published: its SHA-256 is {found}, expected {sha256}")
+    session = _session(model, path, _providers(check_device(device)), threads)
+    used = session.get_providers()[0]
+    if device.startswith("cuda") and used != CUDA:
+        raise RuntimeError(f"device {device} cannot be used by ONNX Runtime here: it offers {used} only")
+    return Network(session, used, path)
+
+
+def _providers(device: str) -> Sequence[str | tuple[str, Mapping[str, Any]]]:
+    import onnxruntime
+
+    if device == "cpu" or (device == "auto" and not (CUDA in onnxruntime.get_available_providers() and _has_gpu())):
+        return [CPU]
+    number = int(device.partition(":")[2] or 0) if device != "auto" else 0
+    return [(CUDA, {"device_id": number}), CPU]
+
+
+def _has_gpu() -> bool:
+    """Whether a driver is loaded: a build with CUDA lists its provider on machines without a GPU as well."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/dxg").exists()
+
+
+def _session(
+    model: bytes, path: Path, providers: Sequence[str | tuple[str, Mapping[str, Any]]], threads: int
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # stages share the cores: a thread that spins while it waits takes them from the others
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=list(providers))
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be opened by ONNX Runtime: {reason}") from error

@@ -1,0 +1,86 @@
+"""`detect`: find the faces of each frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graph.stage import Array, Packet, Stage
+from models.faces import COLUMNS, MOST_FACES
+from models.faces.names import DetectorName
+from models.onnx import check_device
+
+if TYPE_CHECKING:
+    from models.faces.detector import Detector
+
+
+class Detect(Stage):
+    """Find the faces of each frame, largest first, with five points each.
+
+    `model` is embedded for blazeface and blazeface_short; for the others name their ONNX file as `weights`. `size` is
+    the longer side of the picture that the network sees. With `every: n` only each n-th frame is searched and the
+    others get no rows: `track` and `mesh` follow faces between. Holds no state, so `workers` may be many.
+    """
+
+    reads = {"frame": Array(np.uint8, "h w 3")}
+    writes = {"faces": Array(np.float32, f"<={MOST_FACES} {COLUMNS}", "x0 y0 x1 y1 score, five points x y")}
+
+    def __init__(
+        self,
+        model: DetectorName = "blazeface",
+        score: float = 0.5,
+        nms: float = 0.3,
+        every: int = 1,
+        size: int | None = None,
+        device: str = "auto",
+        weights: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        if not 0 < score < 1:
+            raise ValueError(f"score has to be between 0 and 1, not {score}")
+        if not 0 <= nms < 1:
+            raise ValueError(f"nms has to be at least 0 and below 1, not {nms}")
+        for name, value in (("every", every), ("threads", threads), ("size", size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} has to be at least 1, not {value}")
+        self.model = model
+        self.score = score
+        self.nms = nms
+        self.every = every
+        self.size = size
+        self.device = check_device(device)
+        self.weights = weights
+        self.threads = threads
+        self.detector: Detector | None = None
+
+    def open(self) -> None:
+        from models.faces.detectors import open_detector
+
+        self.detector = open_detector(
+            self.model,
+            weights=self.weights,
+            device=self.device,
+            threads=self.threads,
+            size=self.size,
+            score=self.score,
+            nms=self.nms,
+        )
+
+    def about(self) -> dict[str, Any]:
+        if self.detector is None:
+            return {}
+        network = self.detector.network
+        return {"model": self.model, "size": self.detector.size, "provider": network.provider}
+
+    def process(self, packet: Packet) -> None:
+        assert self.detector is not None
+        if packet.index % self.every:
+            self.pass_through(packet)
+            return
+        packet.faces = self.detector(packet.frame)
+        self.counts["detected"] += 1
+        self.counts["faces"] += len(packet.faces)
+
+    def pass_through(self, packet: Packet) -> None:
+        packet.faces = np.zeros((0, COLUMNS), np.float32)

@@ -1,0 +1,110 @@
+"""`track`: follow one face through the video, and give its mesh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graph.stage import Array, Packet, Stage, Value
+from models.faces import COLUMNS, MOST_FACES, Floats
+from models.faces.choice import Choice
+from models.onnx import check_device
+
+if TYPE_CHECKING:
+    from models.faces.follow import Follower
+    from models.faces.mesh import Mesh
+
+POINTS = 468
+
+
+class Track(Stage):
+    """Follow one face through the video: 468 landmarks a frame, NaN where it is not to be seen.
+
+    `face` says which: `largest`, `left` or `right` in the picture, `index=N` (the N-th largest, from 0), `at=x,y` (the
+    one at that pixel), `track=ID[,ID…]` (as `mesh` counts them). It is chosen when there is none, and then kept, also
+    when it is hidden for up to `bridge` seconds, until it is gone or the scene is cut. Between detections the mesh
+    alone follows it. `smooth` takes out the jitter of a head at rest.
+
+    Counts `no_face` (frames without the face), `scene_cuts`, and `lost` (times that it was gone for longer than that).
+    """
+
+    reads = {
+        "frame": Array(np.uint8, "h w 3"),
+        "faces": Array(np.float32, f"<={MOST_FACES} {COLUMNS}"),
+    }
+    writes = {
+        "landmarks": Array(np.float32, f"{POINTS} 2", "MediaPipe's face mesh, pixels"),
+        "face": Value("found, score, cut, id"),
+    }
+    stateful = True
+
+    def __init__(
+        self, face: str = "largest", bridge: float = 1.0, smooth: bool = True, device: str = "auto", threads: int = 1
+    ) -> None:
+        if bridge < 0:
+            raise ValueError(f"bridge has to be a number of seconds, not {bridge}")
+        if threads < 1:
+            raise ValueError(f"threads has to be at least 1, not {threads}")
+        self.choice = Choice.parse(face)
+        self.bridge = bridge
+        self.smooth = smooth
+        self.device = check_device(device)
+        self.threads = threads
+        self.mesh: Mesh | None = None
+
+    def open(self) -> None:
+        from models.faces.cuts import CutDetector
+        from models.faces.mesh import Mesh
+        from models.faces.tracker import FaceTracker
+
+        self.mesh = Mesh(self.device, self.threads)
+        self.cuts = CutDetector()
+        self.tracker = FaceTracker(self.bridge)
+        self.chosen: int | None = None
+        self.follower: Follower | None = None
+
+    def about(self) -> dict[str, Any]:
+        return {"model": "face_landmark", "provider": self.mesh.network.provider} if self.mesh else {}
+
+    def process(self, packet: Packet) -> None:
+        time = float(packet.time)
+        cut = self.cuts.cut(packet.frame)
+        if cut:
+            self.counts["scene_cuts"] += 1
+            self.tracker.reset()
+            self.follower = None
+        ids = self.tracker.update(packet.frame, packet.faces, time)
+        if self.follower and self._gone(time):
+            self.counts["lost"] += 1
+            self.follower = None
+        landmarks = self._follow(packet, ids, time) if self.follower else self._choose(packet, ids, time)
+        if landmarks is None:
+            self.counts["no_face"] += 1
+        packet.landmarks = np.full((POINTS, 2), np.nan, np.float32) if landmarks is None else landmarks
+        score = self.follower.presence if self.follower else 0.0
+        which = self.chosen if self.follower and self.chosen is not None else -1
+        packet.face = {"found": landmarks is not None, "score": score, "cut": cut, "id": which}
+
+    def _gone(self, time: float) -> bool:
+        """Whether the chosen face has been neither detected nor followed for too long."""
+        assert self.follower is not None and self.follower.seen is not None
+        return self.chosen not in self.tracker.tracks and time - self.follower.seen > self.bridge
+
+    def _follow(self, packet: Packet, ids: list[int], time: float) -> Floats | None:
+        assert self.follower is not None
+        detection = packet.faces[ids.index(self.chosen)] if self.chosen in ids else None
+        return self.follower.step(packet.frame, time, detection)
+
+    def _choose(self, packet: Packet, ids: list[int], time: float) -> Floats | None:
+        """Begin to follow the first face of the choice's order in which the mesh sees one as well."""
+        from models.faces.follow import Follower
+
+        assert self.mesh is not None
+        for row in self.choice.order(packet.faces, ids):
+            follower = Follower(self.mesh, bridge=self.bridge, smooth=self.smooth)
+            landmarks = follower.step(packet.frame, time, packet.faces[row])
+            if landmarks is not None:
+                self.chosen, self.follower = ids[row], follower
+                return landmarks
+        return None
