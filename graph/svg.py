@@ -15,6 +15,8 @@ NAME_LINE, FACT_LINE, LABEL_LINE = 19.0, 15.0, 14.0
 #: Widths of a character, on the safe side: bold 14 px, plain 11 px, monospaced 11 px.
 NAME_WIDE, FACT_WIDE, LABEL_WIDE = 8.8, 6.4, 6.7
 LEAST_WIDTH, LEAST_GAP, PORT, ARROW = 110.0, 46.0, 16.0, 7.0
+#: Points that stand for a stretch of a link.
+STEPS = 33
 COLOURS = {"Source": "#2f8f5b", "Stage": "#3b73c4", "Sink": "#b8562b", "First": "#8a63b8", "Unknown": "#808890"}
 
 STYLE = """
@@ -23,14 +25,14 @@ text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans',
 .box { fill: #f6f8fa; stroke: #c4ccd4; } .first { stroke-dasharray: 4 3; } .name { font-size: 14px; font-weight: 700; }
 .fact { font-size: 11px; fill: #57606a; } .link { fill: none; stroke: #7d8792; stroke-width: 1.4; }
 .made { stroke-dasharray: 4 3; } .arrow { fill: #7d8792; }
-.shared { fill: none; stroke: #b59a2c; stroke-dasharray: 6 4; } .process { font-size: 11px; fill: #8f7710; }
+.shared { fill: none; stroke: #b59a2c; stroke-dasharray: 6 4; }
 .label { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 11px;
   fill: #3a424b; paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round; }
 .queue { fill: #7d8792; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; } .ground { fill: #0d1117; } .about, .fact { fill: #9aa5b1; }
   .box { fill: #1a2029; stroke: #3d4753; } .link { stroke: #7c8895; } .arrow { fill: #7c8895; }
-  .label { fill: #c9d3de; stroke: #0d1117; } .queue { fill: #8b96a3; } .process { fill: #d5b94e; }
+  .label { fill: #c9d3de; stroke: #0d1117; } .queue { fill: #8b96a3; }
 }
 """
 
@@ -46,6 +48,9 @@ class _Rect:
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
+
+    def holds(self, point: Spot) -> bool:
+        return self.left < point.x < self.right and self.top < point.y < self.bottom
 
 
 def svg(picture: Picture) -> str:
@@ -140,32 +145,49 @@ def _link(line: Line, layout: Layout, picture: Picture) -> str:
 
 
 def _labels(picture: Picture, layout: Layout, boxes: dict[str, _Rect]) -> dict[Line, _Rect]:
-    """Where the words of each link go: beside its last stretch, on the outer side, and on nothing else."""
+    """Where the words of each link go: beside its last stretch, on the outer side, and on nothing else if possible."""
+    curves = {line: _curve(_ends(line, layout, picture)) for line in picture.lines}
     placed: dict[Line, _Rect] = {}
     for line in picture.lines:
         if line.label:
-            spots = _places(line, layout, picture)
+            places = _places(line, curves[line][-STEPS:], _to_left(line, layout, picture))
             taken = [*boxes.values(), *placed.values()]
-            free = [rect for rect in spots if not any(rect.meets(other) for other in taken)]
-            placed[line] = (free or spots)[0]
+            points = [point for curve in curves.values() for point in curve]
+            trouble = [sum(map(rect.meets, taken)) + sum(map(rect.holds, points)) for rect in places]
+            placed[line] = places[trouble.index(min(trouble))]
     return placed
 
 
-def _places(line: Line, layout: Layout, picture: Picture) -> list[_Rect]:
-    """Places for a label, the best first."""
-    start, end = _ends(line, layout, picture)[-2:]
+def _curve(points: list[Spot]) -> list[Spot]:
+    """A link as it is drawn, in `STEPS` points a stretch: a cubic whose inner points lie half way down."""
+    found = []
+    for one, two in itertools.pairwise(points):
+        for step in range(STEPS):
+            share = step / (STEPS - 1)
+            across, down = 3 * share**2 - 2 * share**3, 1.5 * share * (1 - share) + share**3
+            found.append(Spot(one.x + (two.x - one.x) * across, one.y + (two.y - one.y) * down))
+    return found
+
+
+def _to_left(line: Line, layout: Layout, picture: Picture) -> bool:
+    """On which side of a link there is most room: away from those it meets, or else from those it parts from."""
+    start, end = layout.links[line.above, line.below][-2:]
+    meeting = sum(one.below == line.below for one in picture.lines) > 1
+    return start.x < end.x - 1 if meeting else end.x < start.x - 1
+
+
+def _places(line: Line, curve: list[Spot], to_left: bool) -> list[_Rect]:
+    """Places for a label beside a stretch of a link, the best first."""
     width = max(map(len, line.label)) * LABEL_WIDE
     height = LABEL_LINE * len(line.label)
-    meeting = sum(one.below == line.below for one in picture.lines) > 1
-    to_left = (start.x < end.x - 1) if meeting else (end.x < start.x - 1)
     found = []
-    for share in (0.5, 0.35, 0.65, 0.2, 0.8):
-        # On a cubic whose inner points lie half way down, below the start and above the end.
-        x = start.x + (end.x - start.x) * (3 * share**2 - 2 * share**3)
-        y = start.y + (end.y - start.y) * (1.5 * share * (1 - share) + share**3)
+    for share in (0.5, 0.4, 0.6, 0.25, 0.75):
+        middle = curve[0].y + (curve[-1].y - curve[0].y) * share
+        top, bottom = middle - height / 2, middle + height / 2
+        beside = [point.x for point in curve if top - 4 <= point.y <= bottom + 4] or [curve[STEPS // 2].x]
         for left in (to_left, not to_left):
-            corner = x - 10 - width if left else x + 10
-            found.append(_Rect(corner, y - height / 2, corner + width, y + height / 2))
+            corner = min(beside) - 9 - width if left else max(beside) + 9
+            found.append(_Rect(corner, top, corner + width, bottom))
     return found
 
 
@@ -197,15 +219,16 @@ def _box(box: Box, rect: _Rect) -> str:
 
 
 def _processes(picture: Picture, boxes: dict[str, _Rect]) -> list[str]:
-    """A dashed frame around the stages of one process."""
+    """A dashed frame around the stages of one process, where no other stands between them; their boxes name it."""
     found = []
     for process in dict.fromkeys(box.process for box in picture.boxes if box.process):
         inside = [boxes[key(box)] for box in picture.boxes if box.process == process]
-        left, top = min(rect.left for rect in inside) - 12, min(rect.top for rect in inside) - 12
-        right, bottom = max(rect.right for rect in inside) + 12, max(rect.bottom for rect in inside) + 12
-        found.append(
-            f'<rect class="shared" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-            f'height="{bottom - top:.1f}" rx="8"/>'
-            f'<text class="process" x="{left + 6:.1f}" y="{bottom + 13:.1f}">process {escape(process)}</text>'
-        )
+        left, top = min(rect.left for rect in inside) - 10, min(rect.top for rect in inside) - 10
+        right, bottom = max(rect.right for rect in inside) + 10, max(rect.bottom for rect in inside) + 10
+        frame = _Rect(left, top, right, bottom)
+        if len(inside) > 1 and sum(map(frame.meets, boxes.values())) == len(inside):
+            found.append(
+                f'<rect class="shared" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+                f'height="{bottom - top:.1f}" rx="9"/>'
+            )
     return found

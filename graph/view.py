@@ -74,6 +74,8 @@ def _stage_box(one: StageSpec, declared: Declared | None) -> Box:
     window = getattr(declared.stage, "window", None) if declared else None
     if window and (window.before or window.after):
         facts.append(f"window -{window.before} +{window.after}")
+    if one.process is not None:
+        facts.append(f"process {one.process}")
     if one.on_error != "fail":
         facts.append(f"on error {one.on_error}")
     return Box(one.name, tuple(facts), kind(declared.cls) if declared else "Unknown", one.process)
