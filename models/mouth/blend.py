@@ -1,0 +1,100 @@
+"""Blending in the gradient domain, cheap enough for video: the drawn picture keeps its own gradients and takes the
+level of its surroundings.
+
+Instead of solving Poisson's equation for the picture (Pérez, Gangnet, Blake, SIGGRAPH 2003) one can solve Laplace's for
+the difference at the seam and add it (the membrane of Farbman et al., SIGGRAPH 2009): it is smooth, so a coarse grid
+holds it, and coarse cells average the seam, which keeps it steady over time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mouth.geometry import Floats
+
+Picture = npt.NDArray[np.uint8]
+
+#: longest side of the grid that the membrane is solved on
+_GRID = 48
+#: differences of light vary by less than this around a seam, in levels
+_LIGHT = 14.0
+
+
+def membrane(under: Picture, over: Picture, inside: Picture) -> Floats:
+    """The smooth field float32 [h, w, 3] that `over` lacks to meet `under` around `inside`.
+
+    `under`, `over` uint8 [h, w, 3]; `inside` uint8 [h, w], above 0 where `over` will be used. Around it both must show
+    the same things; the field is their difference there and harmonic inside.
+    """
+    import cv2
+
+    h, w = inside.shape
+    k = min(1.0, _GRID / max(h, w))
+    size = (max(4, round(w * k)), max(4, round(h * k)))
+    small = [cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (under, over)]
+    free = cv2.resize(inside, size, interpolation=cv2.INTER_AREA) > 127
+    difference = small[0] - small[1]
+    field = harmonic(difference, (free | _foreign(difference, free)).astype(np.float32))
+    return np.asarray(cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _foreign(difference: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Cells around the free ones where the pictures do not show the same thing, such as a background behind one jaw.
+
+    Around the seam the differences are of light: alike in all of it. What is far from their median is something else,
+    and must not bleed in. At least half of the seam is always trusted.
+    """
+    import cv2
+
+    ring = (cv2.dilate(free.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~free
+    if not ring.any():
+        return np.zeros_like(free)
+    far = np.abs(difference - np.median(difference[ring], axis=0)).max(2)
+    return np.asarray(ring & (far > max(_LIGHT, float(np.median(far[ring])))), np.bool_)
+
+
+def harmonic(values: Floats, free: Floats) -> Floats:
+    """Fill cells where `free` is 1 of float32 `values` [h, w, c] with the harmonic function of the others.
+
+    From coarse to fine: each level starts with the coarser one's answer and needs a few sweeps only.
+    """
+    import cv2
+
+    h, w = free.shape
+    if min(h, w) <= 6:
+        start, sweeps = values * (1 - free)[..., None], 60
+        start += free[..., None] * (start.sum((0, 1)) / max(float((1 - free).sum()), 1.0))
+    else:
+        half = ((w + 1) // 2, (h + 1) // 2)
+        held = cv2.resize(1 - free, half, interpolation=cv2.INTER_AREA)
+        known = cv2.resize(values * (1 - free)[..., None], half, interpolation=cv2.INTER_AREA)
+        coarse = np.asarray(known / np.maximum(held, 1e-3)[..., None], np.float32)
+        filled = harmonic(coarse, (held < 0.05).astype(np.float32))
+        start = np.asarray(cv2.resize(filled, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+        sweeps = 12
+    mask = free[..., None]
+    fixed = values * (1 - mask)
+    field = fixed + start * mask
+    kernel = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
+    for _ in range(sweeps):
+        field = fixed + cv2.filter2D(field, -1, kernel, borderType=cv2.BORDER_REPLICATE) * mask
+    return np.asarray(field, np.float32)
+
+
+def blend(under: Picture, over: Picture, inside: Picture, alpha: Floats) -> Picture:
+    """`over`, brought to the level of `under` around `inside`, laid on it with `alpha` float32 [h, w] (0..1)."""
+    level = over.astype(np.float32) + membrane(under, over, inside)
+    mixed = under + (level - under) * alpha[..., None]
+    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def soften(mask: Picture, reach: int) -> Floats:
+    """A feathered copy float32 [h, w] (0..1) of a mask of 0 and 255 that ends where the mask ends."""
+    import cv2
+
+    reach = max(1, reach)
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    away = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    rise = np.clip(away / reach, 0, 1)
+    return np.asarray(rise * rise * (3 - 2 * rise), np.float32)

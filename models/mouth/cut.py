@@ -1,0 +1,77 @@
+"""Where a crop is cut out of a frame: a square around the lower face, or the box around a face that networks take."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mouth.geometry import Axes, Floats
+from models.mouth.survey import Survey
+
+Picture = npt.NDArray[np.uint8]
+
+#: above the point under the nose and below the chin, over the face height: what a crop of the lower face holds
+ABOVE, BELOW = 0.14, 0.20
+#: the least width of the lower face, over the face height
+_BREADTH = 0.85
+#: a crop never has longer sides
+MOST = 512
+
+
+def lower_face_size(survey: Survey) -> int:
+    """The side in pixels, a multiple of 16, that holds the lower face of nearly every frame, at most 512."""
+    table = survey.table()
+    known = table[np.isfinite(table["height"])]
+    if not len(known):
+        return 64
+    tall = known["height"] * (known["measures"][:, 3] + ABOVE + BELOW)
+    tilt = np.radians(np.abs(known["pose"][:, 2]))
+    sides = np.maximum(tall, known["height"] * _BREADTH) * (np.cos(tilt) + 0.6 * np.sin(tilt))
+    return int(min(MOST, -(-np.percentile(sides, 99.5) // 16) * 16))
+
+
+def lower_face(landmarks: Floats, size: int) -> Floats:
+    """The map [2, 3] from the frame to a square of `size` around the lower face of landmarks [468, 2].
+
+    It moves by whole pixels, so that nothing is resampled, unless the face is too large for the square.
+    """
+    axes = Axes.of(landmarks)
+    chin = float(axes.enter(landmarks[152])[1])
+    middle = axes.leave(np.array([0, (chin + (BELOW - ABOVE) * axes.height) / 2], np.float32))
+    need = max(chin + (ABOVE + BELOW) * axes.height, 0.7 * axes.height)
+    if need <= size * 1.05:
+        left, top = np.round(middle - size / 2)
+        return np.array([[1, 0, -left], [0, 1, -top]], np.float32)
+    k = size / need
+    return np.array([[k, 0, size / 2 - middle[0] * k], [0, k, size / 2 - middle[1] * k]], np.float32)
+
+
+def face_box(landmarks: Floats, size: int) -> Floats:
+    """The map [2, 3] from the frame to a square of `size` that the box around landmarks [468, 2] is stretched to.
+
+    The box goes from the forehead to the chin, as the face detector's does that Wav2Lip's crops come from.
+    """
+    low, high = landmarks.min(0), landmarks.max(0)
+    k = size / np.maximum(high - low, 1)
+    return np.array([[k[0], 0, (0.5 - low[0]) * k[0] - 0.5], [0, k[1], (0.5 - low[1]) * k[1] - 0.5]], np.float32)
+
+
+def shift_of(placement: Floats) -> tuple[int, int] | None:
+    """Left and top of the crop in the frame where the map moves by whole pixels only, else None."""
+    if np.array_equal(placement[:, :2], np.eye(2, dtype=np.float32)) and not (placement[:, 2] % 1).any():
+        return int(-placement[0, 2]), int(-placement[1, 2])
+    return None
+
+
+def cut_out(frame: Picture, placement: Floats, crop: Picture) -> None:
+    """Fill `crop` uint8 [s, s, 3] from the frame; beyond the frame's edges its outermost pixels go on."""
+    import cv2
+
+    size = crop.shape[0]
+    shift = shift_of(placement)
+    if shift is not None:
+        left, top = shift
+        if left >= 0 and top >= 0 and left + size <= frame.shape[1] and top + size <= frame.shape[0]:
+            crop[...] = frame[top : top + size, left : left + size]
+            return
+    cv2.warpAffine(frame, placement, (size, size), dst=crop, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,147 @@
+"""What is measured on a face mesh: the shape of the mouth, the pose of the head, and the frame of axes of one face.
+
+Landmarks are the 468 points of MediaPipe's face mesh in pixels (x right, y down). Lengths are given over the face
+height 2·|10-1| (top of the forehead to the tip of the nose, twice), which speech does not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+#: the four edges of the lips, each from the person's right corner (left in the picture) to the left one
+UPPER_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+LOWER_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+#: the jaw line from ear to ear through the chin
+JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361)
+#: points that speech does not move: corners of the eyes, bridge and sides of the nose, temples, front of the ears
+STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 2, 234, 454, 127, 356, 93, 323)
+#: around the mouth and under the nose: what the lower face covers (the jaw line comes on top)
+CHEEKS = (2, 98, 205, 147, 192, 327, 425, 376, 416)
+
+MEASURES = ("aperture", "width", "protrusion", "jaw")
+#: differences that look about equally large, in units of the face height: aperture, width, protrusion, jaw
+SCALE = np.array([0.02, 0.016, 0.012, 0.02], np.float32)
+#: the same for yaw, pitch (degrees) and roll (degrees)
+POSE_SCALE = np.array([5.0, 5.0, 10.0], np.float32)
+
+
+def face_height(landmarks: Floats) -> Floats:
+    """Twice the distance from forehead to nose tip, [...], of landmarks [..., 468, 2]."""
+    return np.asarray(2 * np.linalg.norm(landmarks[..., 10, :] - landmarks[..., 1, :], axis=-1), np.float32)
+
+
+def measure(landmarks: Floats) -> Floats:
+    """Aperture, width, protrusion, jaw of landmarks [..., 468, 2] as [..., 4] over the face height.
+
+    Aperture is |13-14|, width |61-291|, jaw |152-1|. Protrusion does not show from the front; what does is how thick
+    the red of the lips looks, |0-13| + |14-17|: it grows when they are pushed out and vanishes when they are pressed.
+    """
+
+    def distance(a: int, b: int) -> Floats:
+        return np.asarray(np.linalg.norm(landmarks[..., a, :] - landmarks[..., b, :], axis=-1), np.float32)
+
+    raw = [distance(13, 14), distance(61, 291), distance(0, 13) + distance(14, 17), distance(152, 1)]
+    return np.asarray(np.stack(raw, -1) / face_height(landmarks)[..., None], np.float32)
+
+
+def pose(landmarks: Floats) -> Floats:
+    """Yaw, pitch and roll of landmarks [..., 468, 2] in degrees, as [..., 3]: coarse, but of fixed points only.
+
+    Yaw: on a head whose nose stands 1.1 half widths before the axis through the ears, turning by the angle y moves it
+    to 0.5 + 0.55·tan(y) of the way between them. Pitch: how far the nose tip lies below the eyes, over half the face
+    height, about 0.45 when one looks straight ahead; a twentieth is taken for five degrees. Roll: the line of the eyes.
+    """
+    right, left, nose = landmarks[..., 234, :], landmarks[..., 454, :], landmarks[..., 1, :]
+    across = left - right
+    between = np.sum((nose - right) * across, -1) / np.maximum(np.sum(across * across, -1), 1e-6)
+    yaw = np.degrees(np.arctan((between - 0.5) / 0.55))
+    eyes = landmarks[..., [362, 263], :].mean(-2) - landmarks[..., [33, 133], :].mean(-2)
+    roll = np.arctan2(eyes[..., 1], eyes[..., 0])
+    middle = landmarks[..., [33, 133, 362, 263], :].mean(-2)
+    down = np.stack([-np.sin(roll), np.cos(roll)], -1)
+    drop = np.sum((nose - middle) * down, -1) / np.maximum(face_height(landmarks) / 2, 1e-6)
+    return np.stack([yaw, (drop - 0.45) * 100, np.degrees(roll)], -1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The upright axes of one face: `origin` under the nose (point 2), `across` and `down` unit vectors, `height`
+    in px."""
+
+    origin: Floats
+    across: Floats
+    down: Floats
+    height: float
+
+    @classmethod
+    def of(cls, landmarks: Floats) -> Axes:
+        """The axes of landmarks [468, 2]; across follows the line of the eyes."""
+        angle = np.radians(pose(landmarks)[2])
+        across = np.array([np.cos(angle), np.sin(angle)], np.float32)
+        down = np.array([-across[1], across[0]], np.float32)
+        return cls(np.asarray(landmarks[2], np.float32), across, down, float(face_height(landmarks)))
+
+    def enter(self, points: Floats) -> Floats:
+        """Pixels [..., 2] → (across, down) in pixels from the origin."""
+        return np.asarray((points - self.origin) @ np.stack([self.across, self.down], 1), np.float32)
+
+    def leave(self, local: Floats) -> Floats:
+        """The inverse of `enter`."""
+        return np.asarray(local @ np.stack([self.across, self.down], 0) + self.origin, np.float32)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a person's mouth does: the 2nd and 98th percentile of each measure, float32 [4], over the face height."""
+
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, measures: Floats) -> Range:
+        """Of measures [n, 4]; rows with NaN are left out. Raises ValueError where no row is left."""
+        known = measures[np.isfinite(measures).all(1)]
+        if not len(known):
+            raise ValueError("no frame of the survey shows a face, so there is no mouth to measure")
+        low, high = np.percentile(known, [2, 98], axis=0).astype(np.float32)
+        return cls(low, high)
+
+    def raw(self, units: Floats) -> Floats:
+        """Units (0 = 2nd percentile, 1 = 98th) [..., 4] → over the face height."""
+        return np.asarray(self.low + units * (self.high - self.low), np.float32)
+
+    def units(self, raw: Floats) -> Floats:
+        """The inverse of `raw`; a measure that never moved is 0."""
+        return np.asarray((raw - self.low) / np.maximum(self.high - self.low, 1e-6), np.float32)
+
+
+def fit_affine(source: Floats, target: Floats, stiffness: float = 0.5) -> Floats:
+    """The affine map [2, 3] that takes points [n, 2] onto points [n, 2]: between a similarity and the free affine fit.
+
+    `stiffness` 1 gives the least-squares similarity (Umeyama 1991 without reflection), 0 the least-squares affine map.
+    """
+    middle, onto = source.mean(0), target.mean(0)
+    a, b = (source - middle).astype(np.float64), (target - onto).astype(np.float64)
+    free = np.linalg.lstsq(a, b, rcond=None)[0].T
+    power = np.sum(a * a)
+    cos, sin = np.sum(a * b) / power, np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / power
+    linear = stiffness * np.array([[cos, -sin], [sin, cos]]) + (1 - stiffness) * free
+    return np.concatenate([linear, (onto - linear @ middle)[:, None]], 1).astype(np.float32)
+
+
+def apply(affine: Floats, points: Floats) -> Floats:
+    """The affine map [2, 3] on points [..., 2]."""
+    return np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
+
+
+def invert(affine: Floats) -> Floats:
+    """The inverse of an affine map [2, 3]."""
+    inverse = np.linalg.inv(affine[:, :2].astype(np.float64))
+    return np.concatenate([inverse, -(inverse @ affine[:, 2:])], 1).astype(np.float32)

@@ -1,0 +1,140 @@
+"""`warp`: the mouth that the picture shows, bent into the wanted shape, with a mouth's inside drawn where it opens.
+
+For stills, and for people whose video never opens the mouth: there is nothing to carry over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mouth.geometry import Axes, Floats, Range, apply
+from models.mouth.lips import Bend, Lips
+from models.mouth.rewrite import Drawn, Window
+from models.mouth.schedule import Schedule
+
+Picture = npt.NDArray[np.uint8]
+
+#: a gap below this, over the face height, is a closed mouth as the mesh sees it
+CLOSED = 0.016
+#: how far a mouth opens in speech, and how much narrower and wider than at rest it gets: over the face height, as
+#: shares
+_OPEN, _NARROW, _WIDE, _JAW = 0.085, 0.86, 1.08, 0.05
+#: the front teeth: their height over the face height, and how much of the gap they cover at most
+_TEETH, _TEETH_SHARE = 0.032, 0.55
+#: enamel in the light that falls on the lips, dark of the throat and of the tongue as shares of the lips' colour
+_ENAMEL = np.array([0.68, 0.64, 0.58], np.float32)
+_THROAT = np.array([0.20, 0.12, 0.12], np.float32)
+_TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
+
+
+def speaking_range(measures: Floats) -> Range:
+    """A range of speech for a person of whom only the mouth at rest is known, from measures [n, 4]."""
+    rest = np.nanmedian(measures, 0)
+    closed = min(float(rest[0]), CLOSED / 2)
+    low = np.array([closed, rest[1] * _NARROW, rest[2] * 0.8, rest[3] - 0.005], np.float32)
+    high = np.array([closed + _OPEN, rest[1] * _WIDE, rest[2] * 1.2, rest[3] + _JAW], np.float32)
+    return Range(low, high)
+
+
+class Warp:
+    """Draws crops after a schedule."""
+
+    name = "warp"
+
+    def __init__(self, schedule: Schedule, reach: Range) -> None:
+        """`reach`: the range that the path's units are of, for instance `speaking_range`."""
+        self._schedule, self._reach = schedule, reach
+
+    def draw(self, index: int, time: float, crop: Picture, placement: Floats, landmarks: Floats) -> Drawn:
+        """The crop uint8 [s, s, 3] of packet `index` with its new mouth; `landmarks` [468, 2] in the frame's pixels."""
+        target = apply(placement, landmarks)
+        axes = Axes.of(target)
+        own = Lips.of(target, axes)
+        if own.gap < CLOSED * axes.height:
+            own = own.shut()
+        wanted, shut = self._schedule.mouth(time)
+        raw = self._reach.raw(wanted) * axes.height
+        gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * axes.height)
+        lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)))
+        window = Window.around(target, lips, axes, crop.shape)
+        picture, depth = window.bent(crop, Bend(lips, own, axes.height, hanging=True))
+        if gap > 1:
+            picture = _open(picture, window, lips, own, depth, crop)
+        return window.laid(crop, picture)
+
+
+def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats, crop: Picture) -> Picture:
+    """Draw what shows in the new gap below what the old one showed."""
+    import cv2
+
+    height = window.axes.height
+    light = _lip_light(crop, window.axes, own)
+    inside = _interior(window, lips, light, teeth=own.gap < CLOSED * height)
+    right, left = lips.edges[1, 0, 0], lips.edges[1, -1, 0]
+    between = _rise((window.across - right) / 2) * _rise((left - window.across) / 2)
+    cover = cv2.GaussianBlur(_rise(depth / max(1.0, height / 150)) * between, (0, 0), max(0.6, height / 300))
+    mixed = picture + (inside - picture) * cover[..., None]
+    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def _lip_light(crop: Picture, axes: Axes, own: Lips) -> tuple[Floats, float]:
+    """The median colour [3] of the red of the lips, and the level of light on them (the brightest skin around)."""
+    import cv2
+
+    mask = np.zeros(crop.shape[:2], np.uint8)
+    around = axes.leave(np.concatenate([own.edges[0], own.edges[3][::-1]]))
+    cv2.fillPoly(mask, [np.round(around).astype(np.int32)], 255)
+    lips = crop[mask > 0]
+    wide = cv2.dilate(mask, np.ones((9, 9), np.uint8)) - mask
+    skin = crop[wide > 0]
+    if not len(lips) or not len(skin):
+        return np.full(3, 90, np.float32), 160.0
+    return np.median(lips, 0).astype(np.float32), float(np.percentile(skin.mean(1), 80))
+
+
+def _interior(window: Window, lips: Lips, light: tuple[Floats, float], teeth: bool) -> Floats:
+    """Throat, tongue and (if wanted) upper front teeth, float32 [h, w, 3], for all pixels of the window."""
+    colour, level = light
+    height = window.axes.height
+    middle = lips.edges[1:3, :, :].mean((0, 1))
+    half = max(lips.breadth / 2, 1.0)
+    side = np.clip(np.abs(window.across - middle[0]) / half, 0, 1)
+    upper, lower = _edge_at(lips.edges[1], window.across), _edge_at(lips.edges[2], window.across)
+    gap = np.maximum(lower - upper, 1e-3)
+    place = np.clip((window.down - upper) / gap, 0, 1)
+    dim = (1 - 0.55 * side**2) * (0.45 + 0.55 * np.sin(np.pi * np.clip(place, 0.05, 0.95)))
+    picture = colour * _THROAT * (0.6 + 0.4 * dim)[..., None]
+    tongue = _rise((place - 0.55) / 0.25) * _rise((0.75 - side) / 0.3) * _rise((gap - 0.03 * height) / (0.03 * height))
+    picture += (colour * _TONGUE * dim[..., None] - picture) * (0.8 * tongue)[..., None]
+    if teeth:
+        tall = np.minimum(_TEETH * height * (1 - 0.35 * side**2), gap * _TEETH_SHARE)
+        away = window.down - upper
+        edge = max(0.8, height / 250)
+        show = _rise((tall - away) / edge + 0.5) * _rise((0.78 - side) / 0.18)
+        shade = 0.62 + 0.38 * _rise(away / (0.02 * height))
+        enamel = (
+            level * _ENAMEL * (shade * (1 - 0.45 * side**2) * _joints(window.across - middle[0], height))[..., None]
+        )
+        picture += (enamel - picture) * show[..., None]
+    return np.asarray(picture, np.float32)
+
+
+def _joints(across: Floats, height: float) -> Floats:
+    """A little darker where two teeth meet; front teeth are about a 35th of the face height wide."""
+    wide = height / 35
+    off = np.abs((across / wide + 0.5) % 1 - 0.5) * wide
+    return np.asarray(1 - 0.10 * np.exp(-((off / max(0.7, height / 450)) ** 2)), np.float32)
+
+
+def _edge_at(edge: Floats, across: Floats) -> Floats:
+    start = float(across.min())
+    columns = np.arange(start, float(across.max()) + 2, 1.0)
+    table: Floats = np.asarray(np.interp(columns, np.maximum.accumulate(edge[:, 0]), edge[:, 1]), np.float32)
+    return table[np.round(across - start).astype(np.int32)]
+
+
+def _rise(x: Floats) -> Floats:
+    """0 below 0, 1 above 1, smooth between."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)

@@ -1,0 +1,78 @@
+"""crop: the face, or its lower half, cut out of each frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graph.stage import Array, Caps, Packet, Stage, Value
+from models.mouth.names import EMBEDDED, SIZES, ModelName
+
+
+class Crop(Stage):
+    """Cut the face out of each frame, as the generator wants it.
+
+    For `model` `auto`, `rewrite` and `warp` a square of the frame's own pixels around the lower face, large enough for
+    the largest face in `survey` (at most 512 pixels; larger faces are scaled down). For the networks the box around the
+    face, stretched to the size that they take. `size`: the crop's side in pixels, 0 for the one that fits.
+
+    `placement` is the affine map from the frame's pixels to the crop's. Without a face the crop is black, the placement
+    NaN, and the frame counted as `no_face`.
+    """
+
+    reads = {
+        "frame": Array(np.uint8, "h w 3"),
+        "landmarks": Array(np.float32, "468 2"),
+        "face": Value(),
+    }
+    writes = {
+        "crop": Array(np.uint8, "s s 3", "RGB"),
+        "placement": Array(np.float32, "2 3", "frame → crop, pixels"),
+    }
+
+    def __init__(self, model: ModelName = "auto", size: int = 0, survey: str | None = None) -> None:
+        if size and not 32 <= size <= 1024:
+            raise ValueError(f"size has to be 0, or lie between 32 and 1024 pixels, not {size}")
+        if size and model in SIZES and size != SIZES[model]:
+            raise ValueError(f"{model} takes crops of {SIZES[model]} pixels, not of {size}")
+        if not size and model in EMBEDDED and survey is None:
+            raise ValueError(f"for model {model} crop needs either survey (to fit the size to the faces) or size")
+        self.model = model
+        self.size = size
+        self.survey = survey
+
+    def open(self) -> None:
+        """Learn how large the faces are."""
+        from models.mouth.cut import lower_face_size
+        from models.mouth.survey import Survey
+
+        self._side = self.size or SIZES.get(self.model, 0)
+        if not self._side and self.survey is not None:
+            with Survey(self.survey) as survey:
+                self._side = lower_face_size(survey)
+
+    def configure(self, caps: Caps) -> Caps:
+        """The crop's size."""
+        return Caps({"crop": (self._side, self._side, 3)})
+
+    def about(self) -> dict[str, Any]:
+        """The crop's side in pixels."""
+        return {"size": self._side}
+
+    def process(self, packet: Packet) -> None:
+        """Cut one crop."""
+        from models.mouth.cut import cut_out, face_box, lower_face
+
+        if not packet.face["found"]:
+            self.counts["no_face"] += 1
+            self.pass_through(packet)
+            return
+        place = lower_face if self.model in EMBEDDED else face_box
+        packet.placement = place(packet.landmarks, self._side)
+        cut_out(packet.frame, packet.placement, packet.crop)
+
+    def pass_through(self, packet: Packet) -> None:
+        """No face."""
+        packet.crop[...] = 0
+        packet.placement[...] = np.nan

@@ -1,0 +1,190 @@
+"""diffuse: the generator draws the mouth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from graph.stage import Array, Caps, Packet, Stage, Value
+from models.mouth.names import EMBEDDED, ModelName
+
+if TYPE_CHECKING:
+    from models.generator import Generator
+    from models.mouth.drawers import Drawer
+    from models.mouth.survey import Survey
+
+#: how a person is told of an option that would have no effect
+_NETWORKS_ONLY = "is for the networks (diff2lip, wav2lip, wav2lip_gan); {model} has no use for it"
+
+
+class Diffuse(Stage):
+    """Draw the mouth that speaks, in each crop.
+
+    `model`: `rewrite` takes the person's own mouths from the bank in `survey`, `warp` bends the mouth that the picture
+    shows, `auto` takes the one that suits the video and says which and why. Both follow the mouth path in the CSV file
+    `target`. `diff2lip`, `wav2lip` and `wav2lip_gan` are networks that draw from `speech`.
+
+    `style`: how large the moves are (0.5 to 1.5), `smooth`: seconds of smoothing (0 to 0.3), `lead`: seconds by which
+    the mouth comes before the path (-0.5 to 0.5); these are for the embedded generators. For the networks: `weights` (a
+    file in place of those at hand), `device`, `dtype`, `provider`, `threads`, `steps`, `solver`, `seed`.
+    `profile`: degrees that a head may be turned; frames beyond pass through unchanged, counted as `passed_through`, as
+    those without a face, counted as `no_face`.
+    """
+
+    reads = {
+        "crop": Array(np.uint8, "s s 3"),
+        "placement": Array(np.float32, "2 3"),
+        "landmarks": Array(np.float32, "468 2"),
+        "face": Value(),
+        "source_index": Value(),
+    }
+    writes = {
+        "drawn": Array(np.uint8, "s s 3", "the crop with the new mouth, RGB"),
+        "mask": Array(np.uint8, "s s", "where it may be used, 0..255"),
+    }
+
+    def __init__(
+        self,
+        model: ModelName = "auto",
+        survey: str | None = None,
+        target: str | None = None,
+        style: float = 1.0,
+        smooth: float = 0.0,
+        lead: float = 0.0,
+        profile: float = 40.0,
+        weights: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        provider: str | None = None,
+        threads: int | None = None,
+        steps: int | None = None,
+        solver: Literal["ddim", "dpm++", "unipc"] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        for name, value, low, high in (
+            ("style", style, 0.5, 1.5),
+            ("smooth", smooth, 0.0, 0.3),
+            ("lead", lead, -0.5, 0.5),
+            ("profile", profile, 5.0, 90.0),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} has to lie between {low:g} and {high:g}, not {value:g}")
+        self.model, self.survey, self.target = model, survey, target
+        self.manner = {"style": style, "smooth": smooth, "lead": lead}
+        self.profile = profile
+        given = {"path": weights, "device": device, "dtype": dtype, "provider": provider, "threads": threads}
+        given |= {"steps": steps, "solver": solver, "seed": seed}
+        self.options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        self._check()
+        if model not in EMBEDDED:
+            self.reads = {**Diffuse.reads, "speech": Array(np.float32, "80 16")}
+        self._survey: Survey | None = None
+        self._drawer: Drawer | None = None
+        self._network: Generator | None = None
+
+    def _check(self) -> None:
+        if self.model in EMBEDDED:
+            for name in self.options.keys() - {"device", "threads"}:
+                raise ValueError(f"{'weights' if name == 'path' else name} " + _NETWORKS_ONLY.format(model=self.model))
+            for name, value in (("survey", self.survey), ("target", self.target)):
+                if value is None:
+                    made = {"survey": "pipelines/survey.yaml", "target": "pipelines/mouth.yaml"}[name]
+                    raise ValueError(f"model {self.model} needs {name} ({made} makes it)")
+        elif self.manner != {"style": 1.0, "smooth": 0.0, "lead": 0.0}:
+            raise ValueError(f"style, smooth and lead are for rewrite and warp; {self.model} follows the speech")
+
+    def open(self) -> None:
+        """Open the survey or the network."""
+        if self.model not in EMBEDDED:
+            from models.generator import load_generator
+
+            self._network = load_generator(self.model, **self.options)
+            return
+        from models.mouth.drawers import read_target, suited
+        from models.mouth.survey import Survey
+
+        assert self.survey is not None and self.target is not None
+        self._survey = Survey(self.survey)
+        self._path = read_target(self.target)
+        if self.model == "auto":
+            choice = suited(self._survey)
+            self._chosen, self._why = choice.name, choice.why
+            self.notes.append(f"draws with {choice.name}: {choice.why}")
+        else:
+            self._chosen, self._why = ("warp" if self.model == "warp" else "rewrite"), "asked for"
+
+    def configure(self, caps: Caps) -> Caps:
+        """Now the rate is known: get ready to draw."""
+        rate = caps.stream.get("rate")
+        if self._network is not None:
+            side = caps.shapes["crop"][0]
+            if side != self._network.size:
+                want = self._network.size
+                raise ValueError(
+                    f"{self.model} takes crops of {want} pixels, crop gives {side}: give crop the same model"
+                )
+            return Caps(stream={"generator": self.model, "shaped": False})
+        from models.mouth.drawers import open_drawer
+
+        assert self._survey is not None
+        exact = None if rate is None else Fraction(str(rate))
+        self._drawer = open_drawer(self._chosen, self._survey, self._path, exact, **self.manner)
+        return Caps(stream={"generator": self._chosen, "shaped": True})
+
+    def about(self) -> dict[str, Any]:
+        """Which generator runs, and why."""
+        if self._network is not None:
+            return self._network.about()
+        return {"model": self._chosen, "why": self._why, **self.manner}
+
+    def process(self, packet: Packet) -> None:
+        """Draw one crop."""
+        self.process_batch([packet])
+
+    def process_batch(self, packets: Sequence[Packet]) -> None:
+        """Draw the crops of a task; networks get them all at once."""
+        wanted = [packet for packet in packets if self._shows_face(packet)]
+        if self._network is not None:
+            self._draw_network(self._network, wanted)
+            return
+        for packet in wanted:
+            assert self._drawer is not None
+            drawn = self._drawer.draw(packet.index, float(packet.time), packet.crop, packet.placement, packet.landmarks)
+            packet.drawn, packet.mask = drawn.picture, drawn.mask
+
+    def _draw_network(self, network: Generator, packets: list[Packet]) -> None:
+        from models.mouth.masks import network_mask
+
+        if not packets:
+            return
+        crops = np.stack([packet.crop for packet in packets])
+        drawn = network.draw(crops, crops, np.stack([packet.speech for packet in packets]))
+        for packet, picture in zip(packets, drawn, strict=True):
+            packet.drawn = picture
+            packet.mask = network_mask(packet.landmarks, packet.placement, network.size)
+
+    def _shows_face(self, packet: Packet) -> bool:
+        """Whether there is a mouth to draw; if not, the crop passes through."""
+        from models.mouth.geometry import pose
+
+        if not packet.face["found"] or not np.isfinite(packet.placement).all():
+            self.counts["no_face"] += 1
+        elif abs(float(pose(packet.landmarks)[0])) > self.profile:
+            self.counts["passed_through"] += 1
+        else:
+            return True
+        self.pass_through(packet)
+        return False
+
+    def pass_through(self, packet: Packet) -> None:
+        """The crop as it is, used nowhere."""
+        packet.drawn = packet.crop
+        packet.mask[...] = 0
+
+    def close(self) -> None:
+        """Close the survey."""
+        if self._survey is not None:
+            self._survey.close()
