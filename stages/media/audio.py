@@ -197,7 +197,7 @@ class ContainerSound:
             self.rate: int = stream.rate
             self.channels: int = stream.channels
             first = next(self._frames(container), None)
-            self.codec: str = stream.codec_context.name
+            self.codec: str = stream.codec_context.codec.canonical_name
         if first is None:
             raise ValueError(f"{path} has an audio stream from which nothing can be decoded")
         start = picture_start(path)

@@ -29,7 +29,7 @@ CODECS = {
     "hevc": VideoCodec("libx265", 20, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
     "av1": VideoCodec("libsvtav1", 25, 63, "8", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
     "vp9": VideoCodec("libvpx-vp9", 24, 63, "5", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
-    "prores": VideoCodec("prores_ks", None, 0, "hq", "yuv422p10le", "yuv422p10le", (".mov", ".mkv")),
+    "prores": VideoCodec("prores_ks", None, 0, "auto", "yuv422p10le", "yuv444p10le", (".mov", ".mkv")),
     "ffv1": VideoCodec("ffv1", None, 0, None, "bgr0", "bgr0", (".mkv",)),
     "h264_nvenc": VideoCodec("h264_nvenc", 20, 51, "p5", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
     "hevc_nvenc": VideoCodec("hevc_nvenc", 22, 51, "p5", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
@@ -96,9 +96,14 @@ def encoder_options(name: str, crf: float | None, preset: str | None, threads: i
 
 
 def written_colour(colour: Colour, codec: VideoCodec, width: int, height: int) -> Colour:
-    """The colour tags of the output: those of the input; for pictures that were RGB, those usual for the size."""
+    """The colour tags of the output: those of the input; for pictures that were RGB, those usual for the size.
+
+    Lossless FFV1 is RGB; ProRes has no tag for full range.
+    """
     if codec.even == "bgr0":
         return {**colour, "matrix": "gbr", "range": "full"}
+    if codec.encoder == "prores_ks":
+        colour = {**colour, "range": "limited"}
     if colour.get("matrix") != "gbr":
         return colour
     usual = "bt709" if min(width, height) >= 720 else "smpte170m"

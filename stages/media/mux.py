@@ -13,6 +13,8 @@ from stages.media.tracks import CopiedTrack, EncodedSound, Track
 #: sound that begins this much before the picture is cut by its container, not by encoding it again, in seconds
 EARLY = Fraction(1, 1000)
 
+MATROSKA = (".mkv", ".webm")
+
 AudioCodec = Literal["auto", "copy", "aac", "opus"]
 
 
@@ -46,17 +48,18 @@ def sound_track(
     is shown. Both tracks end within one frame, so sound that has to be cut or padded is encoded.
     """
     how = sound_codec(sound, suffix, asked)
+    zero, in_matroska = sound.zero + begin, suffix in MATROSKA
     if how != "copy":
-        return EncodedSound(path, output, how, sound.zero + begin), None
+        return EncodedSound(path, output, how, zero, in_matroska), None
     reason = _why_not_copied(sound, suffix, begin, end, frame)
     with open_input(path) as container:
         index = container.streams.audio[0].index
     if reason is None:
-        return CopiedTrack(path, index, output, sound.zero + begin), None
+        return CopiedTrack(path, index, output, zero, in_matroska), None
     if asked == "copy":
-        return CopiedTrack(path, index, output, sound.zero + begin), f"the sound is copied as asked, but {reason}"
+        return CopiedTrack(path, index, output, zero, in_matroska), f"the sound is copied as asked, but {reason}"
     codec = "opus" if suffix == ".webm" else "aac"
-    return EncodedSound(path, output, codec, sound.zero + begin), f"the sound is encoded again: {reason}"
+    return EncodedSound(path, output, codec, zero, in_matroska), f"the sound is encoded again: {reason}"
 
 
 def _why_not_copied(
@@ -66,10 +69,10 @@ def _why_not_copied(
         return "it begins before the picture"
     if end is None:
         return "how long the video will be is not known yet"
-    if sound.duration < end - frame:
+    if sound.duration < end - frame / 2:
         return f"it ends {float(end - sound.duration):.3f} s before the video and is padded with silence"
-    if sound.frame > 2 * frame and suffix not in (".mp4", ".mov"):
-        return "its packets are too long to end with the video"
+    if sound.duration > end + frame / 2 and sound.frame > 2 * frame and suffix not in (".mp4", ".mov"):
+        return "it is longer than the video, and its packets are too long to be cut there"
     return None
 
 
@@ -84,10 +87,13 @@ def kept_tracks(
         sounds = container.streams.audio[1:] if audio == video else container.streams.audio
         wanted = [(stream, COPIED_SOUND) for stream in sounds if "audio" in kinds]
         wanted += [(stream, COPIED_SUBTITLES) for stream in container.streams.subtitles if "subtitles" in kinds]
-        rows = [(stream.index, stream.codec_context.name, stream.type, allowed) for stream, allowed in wanted]
+        rows = [
+            (stream.index, stream.codec_context.codec.canonical_name, stream.type, allowed)
+            for stream, allowed in wanted
+        ]
     for index, codec, kind, allowed in rows:
         if takes(allowed, suffix, codec):
-            tracks.append(CopiedTrack(video, index, output, zero))
+            tracks.append(CopiedTrack(video, index, output, zero, suffix in MATROSKA))
         else:
             notes.append(f"track {index} of {video} ({kind}, {codec}) is not kept: {suffix} does not take it")
     return tracks, notes

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stages.media.colour import BT709, Converter, is_hdr
+from stages.media.colour import BT709, is_hdr
+from stages.media.convert import ToRGB
+from stages.media.filters import Filters, filtered
 from stages.media.probe import VideoInfo, decoded, open_input, video_stream
 
 Picture = npt.NDArray[np.uint8]
@@ -36,7 +37,7 @@ class PyAVReader:
         self.colour = BT709 if is_hdr(info.colour) else info.colour
         self._threads = threads
         self._filters = _filters(info, self.notes)
-        self._converter = Converter(info.colour, info.width, info.height, threads)
+        self._to_rgb = ToRGB(info.colour, info.width, info.height, threads)
         self._held: OrderedDict[int, Any] = OrderedDict()
         self._most_held = max(min(HELD_FRAMES, HELD_BYTES // (info.width * info.height * 2)), 4)
         self._container: Any = None
@@ -114,7 +115,9 @@ class PyAVReader:
 
     def _numbered(self, stream: Any, key: int) -> Iterator[tuple[int, Any]]:
         """Frames with their index; those before the first picture of the file are left out."""
-        frames = filtered(decoded(self._container, stream), stream, self._filters)
+        frames = decoded(self._container, stream)
+        if self._filters:
+            frames = filtered(frames, stream.time_base, self._filters)
         if not len(self.info.pts):
             yield from enumerate(frames)
             return
@@ -126,8 +129,8 @@ class PyAVReader:
     def _rgb(self, frame: Any) -> Picture:
         """The frame's pixels as RGB, (h, w, 3), before it is turned; what is transparent is black."""
         if not self.info.has_alpha:
-            return pixels_of(self._converter.to_rgb(frame), 3)
-        rgba = pixels_of(self._converter.to_rgb(frame, "rgba"), 4)
+            return pixels_of(self._to_rgb(frame), 3)
+        rgba = pixels_of(self._to_rgb(frame, "rgba"), 4)
         alpha = rgba[:, :, 3:].astype(np.uint16)
         return ((rgba[:, :, :3] * alpha + 127) // 255).astype(np.uint8)
 
@@ -139,54 +142,9 @@ def pixels_of(frame: Any, channels: int) -> Picture:
     return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
 
 
-def filtered(frames: Iterator[Any], stream: Any, filters: list[tuple[str, str]]) -> Iterator[Any]:
-    """Frames after a chain of libavfilter's filters, given as (name, arguments)."""
-    if not filters:
-        yield from frames
-        return
-    from av.error import BlockingIOError as NeedsMore
-    from av.error import EOFError as Ended
-
-    graph: Any = None
-    source: Any = None
-    sink: Any = None
-    for frame in _and_end(frames):
-        if graph is None:
-            if frame is None:
-                return
-            graph, source, sink = _graph(frame, filters)
-        source.push(frame)
-        try:
-            while True:
-                done = sink.pull()
-                done.pts = round(done.pts * done.time_base / stream.time_base)
-                done.time_base = stream.time_base
-                yield done
-        except (NeedsMore, Ended):
-            continue
-
-
-def _and_end(frames: Iterator[Any]) -> Iterator[Any]:
-    yield from frames
-    yield None
-
-
-def _graph(frame: Any, filters: list[tuple[str, str]]) -> tuple[Any, Any, Any]:
-    """A configured filter graph, with its source and sink."""
-    from av.filter import Graph
-
-    graph = Graph()
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
-    nodes = [source, *(graph.add(name, arguments) for name, arguments in filters), graph.add("buffersink")]
-    for one, other in pairwise(nodes):
-        one.link_to(other)
-    graph.configure()
-    return graph, source, nodes[-1]
-
-
-def _filters(info: VideoInfo, notes: list[str]) -> list[tuple[str, str]]:
+def _filters(info: VideoInfo, notes: list[str]) -> Filters:
     """The filters that a video needs, each told in the notes."""
-    filters = []
+    filters: Filters = []
     if info.interlaced:
         filters.append(("yadif", "mode=send_frame:deint=interlaced"))
         notes.append("interlaced video is deinterlaced (yadif)")

@@ -22,7 +22,7 @@ RATES = {
 }
 ENCODERS = {"aac": "aac", "opus": "libopus"}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-#: samples given to the encoder at once
+#: samples given to the encoder at once: one packet of AAC
 CHUNK = 1024
 
 
@@ -39,17 +39,24 @@ class Track(Protocol):
 
 
 class CopiedTrack:
-    """Packets of one stream as they are. `zero`: the time in the source's container that is the output's 0."""
+    """Packets of one stream as they are. `zero`: the time in the source's container that is the output's 0.
 
-    def __init__(self, path: str, index: int, output: Any, zero: Fraction) -> None:
+    MP4 says in an edit list how many samples of AAC prime the decoder, Matroska in the codec's own head, which a copied
+    track has not: there the priming packet is left out, else all tracks would begin later by it.
+    """
+
+    def __init__(self, path: str, index: int, output: Any, zero: Fraction, in_matroska: bool) -> None:
         self._source = open_input(path)
         stream = self._source.streams[index]
-        self._stream = output.add_stream_from_template(stream)
+        self._primed = not (in_matroska and "mp4" in self._source.format.name and stream.codec_context.name == "aac")
+        self._stream = output.add_stream_from_template(stream, opaque=True)
         self._stream.metadata.update(stream.metadata)
         self._output = output
+        self._in_matroska = in_matroska
+        self._longest = 0
         self._base = Fraction(stream.time_base)
         self._is_sound = stream.type == "audio"
-        self.about = f"{stream.codec_context.name}, copied"
+        self.about = f"{stream.codec_context.codec.canonical_name}, copied"
         self._packets = self._shifted(stream, round(zero / self._base))
         self._waiting = next(self._packets, None)
 
@@ -63,7 +70,8 @@ class CopiedTrack:
         last = round(end / self._base)
         while (packet := self._waiting) is not None:
             left = last - packet.pts
-            if left <= 0 or (self._is_sound and left * 2 <= packet.duration):
+            played = max(packet.duration, self._longest) if self._in_matroska else packet.duration
+            if left <= 0 or (self._is_sound and left * 2 <= played):
                 return
             packet.duration = min(packet.duration, left)
             self._write(packet)
@@ -74,6 +82,7 @@ class CopiedTrack:
 
     def _write(self, packet: Any) -> None:
         self._waiting = next(self._packets, None)
+        self._longest = max(self._longest, packet.duration)
         packet.stream = self._stream
         self._output.mux(packet)
 
@@ -87,7 +96,7 @@ class CopiedTrack:
         for packet in self._source.demux(stream):
             if packet.pts is None or packet.size == 0:
                 continue
-            primes = packet.pts < 0
+            primes = packet.pts < 0 and self._primed
             packet.dts = (packet.pts if packet.dts is None else packet.dts) - shift
             packet.pts -= shift
             if primes or packet.pts + packet.duration > 0:
@@ -97,10 +106,11 @@ class CopiedTrack:
 class EncodedSound:
     """Sound decoded, cut and padded to the sample, and encoded in its own rate and channels where the codec has them.
 
-    `zero`: the time in the source's container that is the output's 0.
+    `zero`: the time in the source's container that is the output's 0. Matroska does not say that the last packet of AAC
+    is not played to its end, so there the sound ends with the packet that ends nearest.
     """
 
-    def __init__(self, path: str, output: Any, codec: str, zero: Fraction) -> None:
+    def __init__(self, path: str, output: Any, codec: str, zero: Fraction, in_matroska: bool) -> None:
         self._source = open_input(path)
         stream = self._source.streams.audio[0]
         self._channels = stream.channels
@@ -111,6 +121,7 @@ class EncodedSound:
         self._stream.bit_rate = min(max(BIT_RATE, 64_000 * self._channels), most)
         self._stream.metadata.update(stream.metadata)
         self._output = output
+        self._grain = CHUNK if in_matroska and codec == "aac" else 1
         self.about = f"{codec} {self._rate} Hz, {self._layout}, encoded"
         self._blocks = self._at_rate(gapless(decoded(self._source, stream), stream.rate, zero), stream.rate)
         self._held = np.zeros((self._channels, 0), np.float32)
@@ -122,9 +133,10 @@ class EncodedSound:
             self._write(CHUNK)
 
     def finish(self, end: Fraction) -> None:
-        """See `Track`; the sound ends with the sample nearest to `end`."""
+        """See `Track`; the sound ends with the sample (or packet) nearest to `end`."""
         self.advance(end)
-        rest = round(end * self._rate) - self._place
+        last = round(end * self._rate / self._grain) * self._grain
+        rest = last - self._place
         if rest > 0:
             self._write(rest)
         self._output.mux(self._stream.encode(None))

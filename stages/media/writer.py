@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, Converter, code
+from stages.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, code
+from stages.media.convert import FromRGB
 from stages.media.formats import VideoCodec, container_of
 
 Picture = npt.NDArray[np.uint8]
@@ -60,7 +61,8 @@ class VideoWriter:
         check_writable(path)
         self.container = av.open(self.partial, "w", options=_container_options(path))
         self.container.metadata.update(metadata or {})
-        self._converter = Converter(pictures.colour, pictures.width, pictures.height, threads)
+        self._from_rgb = FromRGB(pictures.colour, pictures.width, pictures.height, self.pixels)
+        self._tags = tags(pictures.colour)
         self._stream: Any = self.container.add_stream(codec.encoder, rate=pictures.rate or Fraction(30))
         self._open_encoder(pictures, codec.encoder, options, threads)
         self._waiting: Any = None
@@ -71,15 +73,11 @@ class VideoWriter:
     def _open_encoder(self, pictures: Pictures, encoder: str, options: dict[str, str], threads: int) -> None:
         import av
 
-        colour = pictures.colour
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = pictures.width, pictures.height, self.pixels
         context.time_base = pictures.time_base
         context.sample_aspect_ratio = pictures.sar
-        context.color_range = code(RANGES, colour["range"]) if colour["range"] else 0
-        context.colorspace = code(MATRICES, colour["matrix"])
-        context.color_primaries = code(PRIMARIES, colour["primaries"])
-        context.color_trc = code(TRANSFERS, colour["transfer"])
+        context.colorspace, context.color_range, context.color_primaries, context.color_trc = self._tags
         context.thread_count = threads
         context.options = options
         if encoder in ("libx265", "hevc_nvenc") and container_of(self.path) in (".mp4", ".mov"):
@@ -93,10 +91,9 @@ class VideoWriter:
 
     def write(self, image: Picture, time: Fraction) -> None:
         """Encode an RGB picture, uint8 (h, w, 3), shown from `time` seconds of the output on; times rise."""
-        import av
-
-        source = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
-        frame = self._converter.from_rgb(source, self.pixels)
+        frame = self._from_rgb(image)
+        frame.colorspace, frame.color_range = self._tags[:2]
+        frame.color_primaries, frame.color_trc = self._tags[2:]
         frame.pts, frame.time_base = round(time / self._base), self._base
         self._encode_waiting(frame.pts)
         self._waiting = frame
@@ -177,12 +174,14 @@ def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
         base = Fraction(video.time_base)
         options = {"movflags": "faststart", "movie_timescale": str(max(base.denominator, 1000))}
         with av.open(str(temporary), "w", options=options) as output:
-            tracks = [output.add_stream_from_template(stream) for stream in whole.streams]
-            for stream, track in zip(whole.streams, tracks, strict=True):
-                track.metadata.update(stream.metadata)
+            # a track of chapters, which is data here, is made anew by set_chapters
+            kept = [stream for stream in whole.streams if stream.type != "data"]
+            tracks = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in kept}
+            for stream in kept:
+                tracks[stream.index].metadata.update(stream.metadata)
             output.metadata.update(whole.metadata)
             output.set_chapters(whole.chapters())
-            packets: Iterator[Any] = (packet for packet in whole.demux() if packet.size)
+            packets: Iterator[Any] = (packet for packet in whole.demux(kept) if packet.size)
             for packet in packets:
                 if packet.stream.type == "video":
                     left = round(end / base) - packet.pts
@@ -190,6 +189,13 @@ def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
                 packet.stream = tracks[packet.stream.index]
                 output.mux(packet)
     temporary.replace(place)
+
+
+def tags(colour: Colour) -> tuple[int, int, int, int]:
+    """H.273's code points of matrix, range, primaries and transfer; range has 0 for unspecified."""
+    range_ = code(RANGES, colour["range"]) if colour["range"] else 0
+    primaries, transfer = code(PRIMARIES, colour["primaries"]), code(TRANSFERS, colour["transfer"])
+    return code(MATRICES, colour["matrix"]), range_, primaries, transfer
 
 
 def partial_path(path: str) -> str:

@@ -1,0 +1,58 @@
+"""Frames through a chain of libavfilter's filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+#: filters by name and arguments
+Filters = list[tuple[str, str]]
+
+
+class Chain:
+    """A chain of filters for frames of one size and pixel format."""
+
+    def __init__(self, width: int, height: int, pixels: str, base: Fraction, filters: Filters) -> None:
+        from av import VideoFormat
+        from av.filter import Graph
+
+        self._graph = Graph()
+        kind = VideoFormat(pixels, width, height)
+        source = self._graph.add_buffer(width=width, height=height, format=kind, time_base=base)
+        sink = self._graph.add("buffersink")
+        nodes = [source, *(self._graph.add(name, arguments) for name, arguments in filters), sink]
+        for one, other in pairwise(nodes):
+            one.link_to(other)
+        self._graph.configure()
+        self._source, self._sink = source, sink
+
+    def push(self, frame: Any) -> Iterator[Any]:
+        """Give a frame, or None at the end; yields those that are done."""
+        from av.error import BlockingIOError as NeedsMore
+        from av.error import EOFError as Ended
+
+        self._source.push(frame)
+        while True:
+            try:
+                yield self._sink.pull()
+            except (NeedsMore, Ended):
+                return
+
+
+def filtered(frames: Iterator[Any], base: Fraction, filters: Filters) -> Iterator[Any]:
+    """Frames of a stream whose time base is `base`, filtered."""
+    chain: Chain | None = None
+    for frame in frames:
+        chain = chain or Chain(frame.width, frame.height, frame.format.name, base, filters)
+        yield from (_timed(done, base) for done in chain.push(frame))
+    if chain is not None:
+        yield from (_timed(done, base) for done in chain.push(None))
+
+
+def _timed(frame: Any, base: Fraction) -> Any:
+    """The frame with its time in ticks of `base`: some filters count in finer ones."""
+    frame.pts = round(frame.pts * frame.time_base / base)
+    frame.time_base = base
+    return frame
