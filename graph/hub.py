@@ -22,6 +22,7 @@ from graph.arena import Arena, Memory, lay_out, plain
 from graph.check import Checked
 from graph.process import WorkerProcess
 from graph.scheduler import (
+    MAX_DEATHS,
     Abort,
     Begin,
     Died,
@@ -148,6 +149,7 @@ class Hub:
         self._hands: dict[WorkerId, _Hand] = {}
         self._by_identity: dict[bytes, _Hand] = {}
         self._by_sentinel: dict[int, _Hand] = {}
+        self._early_deaths: dict[WorkerId, int] = {}
         self._starts_later: list[tuple[float, WorkerId]] = []
         self._outbox: dict[WorkerId, list[Any]] = {}
         self._drained = False
@@ -466,9 +468,17 @@ class Hub:
         if hand.stopping:
             return []
         if hand.phase != "ready" and hand.id.incarnation == 0:
-            self.failure = self.failure or Failure(f"{why} before it was ready", self._first_stage(hand.id.node))
+            self._died_early(hand, why)
             return []
         return [Died(hand.id, why)]
+
+    def _died_early(self, hand: _Hand, why: str) -> None:
+        """Before anything flows a process is started anew a few times; then its stage is at fault."""
+        self._early_deaths[hand.id] = self._early_deaths.get(hand.id, 0) + 1
+        if self._early_deaths[hand.id] < MAX_DEATHS:
+            self._spawn(hand.id)
+        elif self.failure is None:
+            self.failure = Failure(f"{why} before it was ready", self._first_stage(hand.id.node))
 
     def _watch(self, now: float) -> None:
         """Timers: memory, processes to start, tasks that take too long."""

@@ -1,0 +1,230 @@
+"""Things that go wrong, on purpose: nothing is lost, nothing comes twice, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import Fault, surroundings
+
+from graph.report import Report
+from graph.runner import Graph
+
+pytestmark = pytest.mark.faults
+
+PARTS = Path(__file__).with_name("parts.py")
+FIELDS = "fields: {block: passed, key: passed_key}"
+
+
+def graph(folder: Path, packets: int, *middle: str, source: str = "", sink: str = "") -> Path:
+    """source → each of the middle stages in turn → sink, every one with fields of its own."""
+    lines = ["stages:", f'  source: {{use: "{PARTS}:Mixed", with: {{packets: {packets}{source}}}}}']
+    before, given = "source", ("block", "key")
+    for at, options in enumerate(middle):
+        wrote = (f"block{at}", f"key{at}")
+        names = f"block: {given[0]}, key: {given[1]}, passed: {wrote[0]}, passed_key: {wrote[1]}"
+        lines.append(f'  pass{at}: {{use: "{PARTS}:Pass", from: {before}, fields: {{{names}}}{options}}}')
+        before, given = f"pass{at}", wrote
+    names = f"block: {given[0]}, key: {given[1]}"
+    out = folder / "out.txt"
+    lines.append(f'  sink: {{use: "{PARTS}:Tell", from: {before}, fields: {{{names}}}, with: {{path: {out}{sink}}}}}')
+    path = folder / "graph.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def arrived(folder: Path) -> list[int]:
+    return [int(line.split()[0]) for line in (folder / "out.txt").read_text().splitlines()]
+
+
+def run(path: Path, **options: Any) -> Report:
+    return Graph.load(path).run(**options)
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "SIGABRT", "segfault", "exit"])
+def test_a_worker_dies(how: str, tmp_path: Path, fault: Fault) -> None:
+    """A worker dies (SIGKILL, segfault, abort, exit)."""
+    before = surroundings()
+    for at in (0, 50, 99):
+        once = tmp_path / f"once{at}"
+        options = f", with: {{how: {how}, at: {at}, once: {once}}}"
+        report = run(graph(tmp_path, 100, "", options, source=", pace: 0.002"))
+        assert report.status == "done", report.error
+        assert report.stages["pass1"]["restarts"] == 1
+        fault.count(list(range(100)), arrived(tmp_path))
+        assert arrived(tmp_path) == list(range(100))
+        fault.recovery.append(_gap(tmp_path, float(once.read_text())))
+    fault.look_around(before)
+    assert fault.left_behind == 0
+    assert max(fault.recovery) < 2.0
+
+
+def _gap(folder: Path, broke: float) -> float:
+    """Seconds from the death of a worker to the next packet at the sink that was not there before it."""
+    times = [float(line.split()[1]) for line in (folder / "out.txt").read_text().splitlines()]
+    gaps = [(after - earlier, after) for earlier, after in zip([broke, *times], times, strict=False) if after > broke]
+    return max(gaps, default=(0.0, 0.0))[0]
+
+
+def test_a_worker_hangs(tmp_path: Path, fault: Fault) -> None:
+    """A worker hangs past its timeout."""
+    once = tmp_path / "once"
+    path = graph(tmp_path, 100, f", timeout: 0.5, with: {{how: hang, at: 40, once: {once}}}")
+    report = run(path)
+    assert report.status == "done", report.error
+    fault.count(list(range(100)), arrived(tmp_path))
+    assert arrived(tmp_path) == list(range(100))
+    fault.recovery.append(_gap(tmp_path, float(once.read_text())))
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "error"])
+def test_a_packet_is_poison(how: str, tmp_path: Path, fault: Fault) -> None:
+    """A packet kills every worker that takes it, or always fails."""
+    once = tmp_path / "once"
+    options = f", workers: 2, on_error: skip, with: {{how: {how}, at: 40, once: {once}, every_time: true}}"
+    report = run(graph(tmp_path, 100, options))
+    assert report.status == "done", report.error
+    expected = [index for index in range(100) if index != 40]
+    fault.count(expected, arrived(tmp_path))
+    assert arrived(tmp_path) == expected
+    (error,) = report.stages["pass0"]["errors"]
+    assert (error["index"], error["time"]) == (40, 1.6)
+    assert error["message"]
+
+
+def test_a_killer_shoots_at_random(tmp_path: Path, fault: Fault) -> None:
+    """100,000 packets, six stages, a random worker shot every second."""
+    packets = int(os.environ.get("GRAPHRUN_SOAK", "100000"))
+    rng = random.Random(7)
+    stop = threading.Event()
+    shots: list[str] = []
+    pss: list[int] = []
+
+    def killer() -> None:
+        while not stop.wait(1.0):
+            workers = [one for one in psutil.Process().children() if "pass" in " ".join(one.cmdline()[-1:])]
+            pss.append(sum(one.memory_full_info().pss for one in workers if one.is_running()))
+            if workers:
+                victim = rng.choice(workers)
+                shots.append(victim.cmdline()[-1])
+                victim.kill()
+
+    before = surroundings()
+    path = graph(tmp_path, packets, ", workers: 2", "", "", "", source=", size: 4096")
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        report = run(path)
+    finally:
+        stop.set()
+        thread.join()
+    assert report.status == "done", report.error
+    fault.count(list(range(packets)), arrived(tmp_path))
+    assert arrived(tmp_path) == list(range(packets))
+    assert len(shots) >= min(5, packets // 20000)
+    assert sum(stage["restarts"] for stage in report.stages.values()) >= len(shots) - 2
+    third = max(1, len(pss) // 3)
+    assert max(pss[-third:]) < 1.1 * max(pss[: 2 * third]), "memory grows"
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+def test_the_runner_is_killed(tmp_path: Path, fault: Fault) -> None:
+    """The runner is killed: what is left after two seconds."""
+    for _ in range(3):
+        before = surroundings()
+        path = graph(tmp_path, 100_000, "", ", workers: 2")
+        (tmp_path / "out.txt").unlink(missing_ok=True)
+        runner = _start(path)
+        _wait_for(tmp_path, 10)
+        children = psutil.Process(runner.pid).children(recursive=True)
+        assert len(children) == 5
+        killed = time.monotonic()
+        runner.kill()
+        runner.wait()
+        _, alive = psutil.wait_procs(children, timeout=2)
+        fault.tried += 1
+        fault.left_behind += len(alive) + len(surroundings() - before)
+        fault.recovery.append(time.monotonic() - killed)
+    assert fault.left_behind == 0
+
+
+def test_ctrl_c_once_drains(tmp_path: Path, fault: Fault) -> None:
+    """Ctrl-C: what was in flight is finished."""
+    before = surroundings()
+    runner = _start(graph(tmp_path, 100_000, "", source=", pace: 0.001"), "cli")
+    _wait_for(tmp_path, 50)
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(10) == 130
+    found = arrived(tmp_path)
+    fault.count(list(range(len(found))), found)
+    assert found == list(range(len(found)))
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+def test_ctrl_c_twice_goes_at_once(tmp_path: Path, fault: Fault) -> None:
+    """Ctrl-C twice: gone within a second."""
+    before = surroundings()
+    path = graph(tmp_path, 1000, sink=", slow_at: 5, delay: 30")
+    runner = _start(path, "cli")
+    _wait_for(tmp_path, 5)
+    runner.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    pressed = time.monotonic()
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(5) == 130
+    fault.tried += 1
+    fault.recovery.append(time.monotonic() - pressed)
+    assert fault.recovery[-1] < 1.0
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+def test_a_stage_stalls(tmp_path: Path, fault: Fault) -> None:
+    """A sink stalls: nothing grows, nothing spins, and it goes on."""
+    stall = float(os.environ.get("GRAPHRUN_STALL", "20"))
+    path = graph(tmp_path, 400, "", sink=f", slow_at: 200, delay: {stall}")
+    runner = _start(path)
+    _wait_for(tmp_path, 200)
+    time.sleep(1.0)
+    processes = [psutil.Process(runner.pid), *psutil.Process(runner.pid).children()]
+    first = [(_cpu(one), one.memory_full_info().pss) for one in processes]
+    time.sleep(stall - 4.0)
+    last = [(_cpu(one), one.memory_full_info().pss) for one in processes]
+    busy = sum(after[0] - before[0] for before, after in zip(first, last, strict=True)) / (stall - 4.0)
+    assert busy < 0.02, f"{busy:.1%} of a core while everything waits"
+    assert sum(one[1] for one in last) < 1.02 * sum(one[1] for one in first)
+    assert runner.wait(30) == 0
+    fault.count(list(range(400)), arrived(tmp_path))
+    assert arrived(tmp_path) == list(range(400))
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _start(path: Path, how: str = "api") -> subprocess.Popen[bytes]:
+    code = f"from graph.runner import Graph; import sys; sys.exit(Graph.load({str(path)!r}).run().exit_code)"
+    if how == "cli":
+        code = f"import sys; sys.argv = ['graphrun', {str(path)!r}, '--quiet']; from graph.cli import main; sys.exit(main())"
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def _wait_for(folder: Path, packets: int) -> None:
+    out = folder / "out.txt"
+    for _ in range(1000):
+        if out.exists() and len(out.read_text().splitlines()) >= packets:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{packets} packets did not arrive")
