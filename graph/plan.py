@@ -100,7 +100,7 @@ class Plan:
         return begin
 
     def ends(self, end: int) -> list[int]:
-        """The packet that each node ends before, if its sinks do before `end`: those in front see what these look at."""
+        """The packet that each node ends before, if its sinks do before `end`; those in front give what these see."""
         stop = [end] * len(self.nodes)
         for at in reversed(range(len(self.nodes))):
             needs = [stop[link.consumer] + self.nodes[link.consumer].after for link in self.consumers[at]]

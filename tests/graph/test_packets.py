@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_the_packets_of_parts_are_those_of_the_whole(some: Path, tmp_path: Path,
     whole = lines(some, tmp_path / "whole", None)
     joined = [
         line
-        for begin, end in zip(parts, parts[1:], strict=False)
+        for begin, end in pairwise(parts)
         for line in lines(some, tmp_path / f"from{begin}", (begin, end))
     ]
     assert joined == whole
