@@ -26,6 +26,11 @@ class Decode(Source):
     "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still
     needs `end` or `until`. `reader`: `auto` is PyAV, which reads every file right and was measured faster than decord;
     decord is there for constant or variable rates in 8-bit 4:2:0 without rotation. `threads`: of the decoder.
+
+    Facts of the stream: `rate` (exact; None where it varies), `variable`, `time_base`, `packets`, `duration` (seconds),
+    `video` (the path), `colour` (matrix, range, primaries, transfer; None where the file says nothing), `sar`,
+    `rotation` and `mirrored` (already applied: degrees clockwise, after mirroring left and right), `audio_offset`
+    (seconds from the first picture to the file's own sound).
     """
 
     writes = {
@@ -110,6 +115,9 @@ class Decode(Source):
                 "video": self.path,
                 "colour": dict(reader.colour),
                 "sar": f"{reader.sar.numerator}/{reader.sar.denominator}",
+                "rotation": reader.orientation.turns * 90,
+                "mirrored": reader.orientation.mirrored,
+                "audio_offset": None if reader.audio_offset is None else str(reader.audio_offset),
             },
         )
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Kept = Literal["subtitles", "chapters", "metadata", "audio"]
 
 
+#: stands for the file that the frames come from
+SOURCE = "source"
+
+
 class Encode(Sink):
     """Write the frames, with their exact times, and the sound of a file to `.mp4`, `.mov`, `.mkv` or `.webm`.
 
@@ -27,7 +31,8 @@ class Encode(Sink):
     beside the output as `NAME.partial.mp4` and can be played.
 
     `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless, RGB), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
-    better (h264: 18). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound.
+    better (h264: 18). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
+    or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
     sound already). `threads`: of the encoder.
@@ -72,8 +77,9 @@ class Encode(Sink):
 
         check_writable(self.path)
         self._suffix = container_of(self.path)
-        if self.audio is not None:
-            self._sound = ContainerSound(self.audio)
+        self._sound = None
+        if self.audio not in (None, SOURCE):
+            self._sound = ContainerSound(str(self.audio))
             sound_codec(self._sound, self._suffix, self.audio_codec)
 
     def configure(self, caps: Caps) -> Caps:
@@ -82,6 +88,8 @@ class Encode(Sink):
         from stages.media.writer import Pictures, VideoWriter
 
         self._stream = stream = caps.stream
+        if self.audio == SOURCE:
+            self._take_sound_of_source()
         self._check_not_input()
         height, width, _ = caps.shapes["frame"]
         self._rate = Fraction(stream["rate"]) if stream.get("rate") else None
@@ -149,17 +157,16 @@ class Encode(Sink):
         from stages.media.mux import kept_chapters, kept_tracks, sound_track
 
         output, end = self._opened().container, self._end()
-        if self.audio is not None:
+        if self._sound is not None:
             frame = 1 / self._rate if self._rate else Fraction(1, 60)
-            track, note = sound_track(
-                self.audio, self._sound, output, self._suffix, self.audio_codec, begin, end, frame
-            )
+            track, note = sound_track(self._sound, output, self._suffix, self.audio_codec, begin, end, frame)
             self._tracks.append(track)
             self.notes.extend([note] if note else [])
-        video = self._stream.get("video")
+        video = self._source()
         if video is None or not self.keep:
             return
-        tracks, notes = kept_tracks(video, self.audio, [*self.keep], output, self._suffix, begin)
+        driving = None if self._sound is None else self._sound.path
+        tracks, notes = kept_tracks(video, driving, [*self.keep], output, self._suffix, begin)
         self._tracks.extend(tracks)
         self.notes.extend(notes)
         if "chapters" in self.keep:
@@ -169,7 +176,7 @@ class Encode(Sink):
         """What the file says of itself."""
         from stages.media.mux import metadata_of
 
-        video = self._stream.get("video")
+        video = self._source()
         metadata = metadata_of(video) if video is not None and "metadata" in self.keep else {}
         if self.provenance:
             generator = self._stream.get("generator")
@@ -177,8 +184,24 @@ class Encode(Sink):
             metadata["comment"] = "; ".join(filter(None, [metadata.get("comment"), said]))
         return metadata
 
+    def _source(self) -> str | None:
+        """The file that the frames come from, if it is one file."""
+        video = self._stream.get("video")
+        return str(video) if video is not None and Path(video).is_file() else None
+
+    def _take_sound_of_source(self) -> None:
+        from stages.media.audio import ContainerSound
+        from stages.media.mux import has_sound, sound_codec
+
+        video = self._source()
+        if video is None or not has_sound(video):
+            self.notes.append("the source has no sound, so the output has none")
+            return
+        self._sound = ContainerSound(video)
+        sound_codec(self._sound, self._suffix, self.audio_codec)
+
     def _check_not_input(self) -> None:
-        for name, source in (("video", self._stream.get("video")), ("audio", self.audio)):
+        for name, source in (("video", self._source()), ("audio", self.audio)):
             if source is not None and Path(source).resolve() == Path(self.path).resolve():
                 raise ValueError(f"the output {self.path} is also the input ({name}): give it another name")
 

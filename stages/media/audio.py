@@ -181,14 +181,14 @@ class SoundFileSound:
 class ContainerSound:
     """The first audio track of a media file, decoded by PyAV.
 
-    `zero`: the clock's zero in the container's own time; `first`: the first sample on the clock (negative if before the
-    picture); `codec`: FFmpeg's name; `frame`: seconds of sound in a packet.
+    `path`: of the file. `zero`: the clock's zero in the container's own time. `first`: the first sample on the clock
+    (negative if before the picture). `codec`: FFmpeg's name. `frame`: seconds of sound in a packet.
     """
 
     def __init__(self, path: str) -> None:
         from stages.media.probe import open_input, picture_start
 
-        self._path = path
+        self.path = path
         self.damaged = 0
         with open_input(path) as container:
             if not container.streams.audio:
@@ -210,14 +210,17 @@ class ContainerSound:
     def blocks(self) -> Iterator[Samples]:
         from stages.media.probe import open_input
 
-        with open_input(self._path) as container:
+        with open_input(self.path) as container:
             for block in gapless(self._frames(container), self.rate, self.zero, self.duration):
                 yield np.ascontiguousarray(block.mean(axis=0), np.float32)
 
     def _frames(self, container: Any) -> Iterator[Any]:
         from av.error import InvalidDataError
 
+        from stages.media.probe import only
+
         stream = container.streams.audio[0]
+        only(container, stream)
         for packet in container.demux(stream):
             try:
                 yield from packet.decode()
@@ -226,16 +229,17 @@ class ContainerSound:
 
     def _end(self) -> Fraction:
         """Where the last sample ends: packets are counted without decoding, only the last ones are decoded."""
-        from stages.media.probe import open_input
+        from stages.media.probe import only, open_input
 
-        with open_input(self._path) as container:
+        with open_input(self.path) as container:
             stream = container.streams.audio[0]
+            only(container, stream)
             times = (packet.pts for packet in container.demux(stream) if packet.pts is not None)
             last = max(times, default=0)
             container.seek(max(last - round(1 / stream.time_base), 0), stream=stream)
             end = last_end(self._frames(container))
         if end is None or end < last * stream.time_base:
-            with open_input(self._path) as container:
+            with open_input(self.path) as container:
                 end = last_end(self._frames(container)) or Fraction(0)
         if "mp4" in container.format.name and stream.duration:
             # the edit list cuts the padding of the last frame, which the decoder still gives

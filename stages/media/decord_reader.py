@@ -44,6 +44,7 @@ class DecordReader:
 
         self.width, self.height = info.width, info.height
         self.times, self.sar, self.colour = info.times, info.sar, info.colour
+        self.orientation, self.audio_offset = info.orientation, info.audio_offset
         self.notes = list(info.notes)
         self.about = info.about
         self._video: Any = decord.VideoReader(info.path, num_threads=threads)

@@ -18,6 +18,12 @@ MATROSKA = (".mkv", ".webm")
 AudioCodec = Literal["auto", "copy", "aac", "opus"]
 
 
+def has_sound(path: str) -> bool:
+    """Whether a media file has an audio track."""
+    with open_input(path) as container:
+        return bool(container.streams.audio)
+
+
 def sound_codec(sound: ContainerSound, suffix: str, asked: AudioCodec) -> AudioCodec:
     """How a sound goes into a container; ValueError where it cannot go in as it is asked to."""
     fits = takes(COPIED_SOUND, suffix, sound.codec)
@@ -33,7 +39,6 @@ def sound_codec(sound: ContainerSound, suffix: str, asked: AudioCodec) -> AudioC
 
 
 def sound_track(
-    path: str,
     sound: ContainerSound,
     output: Any,
     suffix: str,
@@ -50,16 +55,16 @@ def sound_track(
     how = sound_codec(sound, suffix, asked)
     zero, in_matroska = sound.zero + begin, suffix in MATROSKA
     if how != "copy":
-        return EncodedSound(path, output, how, zero, in_matroska), None
+        return EncodedSound(sound.path, output, how, zero, in_matroska), None
     reason = _why_not_copied(sound, suffix, begin, end, frame)
-    with open_input(path) as container:
+    with open_input(sound.path) as container:
         index = container.streams.audio[0].index
     if reason is None:
-        return CopiedTrack(path, index, output, zero, in_matroska), None
+        return CopiedTrack(sound.path, index, output, zero, in_matroska), None
     if asked == "copy":
-        return CopiedTrack(path, index, output, zero, in_matroska), f"the sound is copied as asked, but {reason}"
+        return CopiedTrack(sound.path, index, output, zero, in_matroska), f"the sound is copied as asked, but {reason}"
     codec = "opus" if suffix == ".webm" else "aac"
-    return EncodedSound(path, output, codec, zero, in_matroska), f"the sound is encoded again: {reason}"
+    return EncodedSound(sound.path, output, codec, zero, in_matroska), f"the sound is encoded again: {reason}"
 
 
 def _why_not_copied(

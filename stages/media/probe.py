@@ -26,7 +26,8 @@ class VideoInfo:
     `width`, `height`: as displayed. `pts`: presentation times in the stream's own ticks, rising; empty if the file has
     none (then pictures are counted). `keys`: index of the pictures that decoding can begin at, and their decoding
     times. `open_gop`: a key picture is followed by some that are shown before it. `sar`: sample aspect ratio as
-    displayed. `missing`: pictures that the file announces but does not hold.
+    displayed. `audio_offset`: seconds from the first picture to the beginning of the file's sound, None where it has
+    none. `missing`: pictures that the file announces but does not hold.
     """
 
     path: str
@@ -43,8 +44,7 @@ class VideoInfo:
     interlaced: bool
     open_gop: bool
     has_alpha: bool
-    start: Fraction
-    audio_start: Fraction | None
+    audio_offset: Fraction | None
     missing: int = 0
 
     @property
@@ -83,6 +83,15 @@ def video_stream(container: Any) -> Any:
 
     pictures = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
     return next(pictures, None)
+
+
+def only(container: Any, stream: Any) -> None:
+    """Leave all other streams of an input aside, unread where the container allows."""
+    from av.stream import Discard
+
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
 
 
 def picture_start(path: str) -> Fraction | None:
@@ -143,8 +152,7 @@ def probe_video(path: str) -> VideoInfo:
         interlaced=any(frame.interlaced_frame for frame in heads) or int(field_order) > 1,
         open_gop=_has_open_gop(rows),
         has_alpha=any(component.is_alpha for component in first.format.components),
-        start=Fraction((first.pts or 0) * base),
-        audio_start=audio_start,
+        audio_offset=None if audio_start is None else audio_start - (first.pts or 0) * base,
         missing=max(announced - len(rows), 0) if "mp4" in container.format.name else 0,
     )
 
@@ -155,11 +163,8 @@ Row = tuple[int | None, int | None, int, bool]
 def _index(container: Any, stream: Any) -> list[Row]:
     """Presentation and decoding time, duration and key flag of every packet that shows a picture."""
     from av.error import FFmpegError
-    from av.stream import Discard
 
-    for other in container.streams:
-        if other is not stream:
-            other.discard = Discard.all
+    only(container, stream)
     rows: list[Row] = []
     try:
         for packet in container.demux(stream):

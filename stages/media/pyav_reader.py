@@ -31,6 +31,7 @@ class PyAVReader:
         self.info = info
         self.width, self.height = info.width, info.height
         self.times, self.sar = info.times, info.sar
+        self.orientation, self.audio_offset = info.orientation, info.audio_offset
         self.notes = list(info.notes)
         self.about = info.about
         self.missing = 0

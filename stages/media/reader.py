@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import Colour
+from stages.media.orientation import Orientation
 from stages.media.probe import probe_video
 from stages.media.times import Times
 
@@ -21,9 +22,11 @@ ReaderName = Literal["auto", "decord", "pyav"]
 class Reader(Protocol):
     """Pictures of a file by index, in order of presentation.
 
-    `width`, `height`: of a picture as displayed. `name`: what decodes. `still`: one picture without a length of its
-    own. `notes`: what is done to the pictures that one might not expect. `missing`: how often the picture asked for
-    could not be decoded, so that the one before it took its place. `about`: codec, size and rate in a few words.
+    `name`: what decodes. `width`, `height`, `sar`: of a picture as displayed. `still`: one picture without a length of
+    its own. `orientation`: how pictures are turned before they are given. `audio_offset`: seconds from the first picture
+    to the file's own sound, None without one. `notes`: what is done to the pictures that one might not expect.
+    `missing`: how often the picture asked for could not be decoded, so that the one before it took its place. `about`:
+    codec, size and rate in a few words.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Reader(Protocol):
     still: bool
     colour: Colour
     sar: Fraction
+    orientation: Orientation
+    audio_offset: Fraction | None
     notes: list[str]
     missing: int
     about: str

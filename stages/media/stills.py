@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import Colour
+from stages.media.orientation import Orientation
 from stages.media.times import Times
 
 Picture = npt.NDArray[np.uint8]
@@ -55,6 +56,8 @@ class StillsReader:
     missing = 0
     colour: Colour = {"matrix": "gbr", "range": "full", "primaries": "bt709", "transfer": "iec61966-2-1"}
     sar = Fraction(1)
+    orientation = Orientation()
+    audio_offset: Fraction | None = None
 
     def __init__(self, path: str, images: list[str], rate: Fraction) -> None:
         self._path = path

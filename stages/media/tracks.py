@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stages.media.audio import Samples, gapless
-from stages.media.probe import decoded, open_input
+from stages.media.probe import decoded, only, open_input
 
 #: bits a second of sound that is encoded
 BIT_RATE = 192_000
@@ -88,11 +88,7 @@ class CopiedTrack:
 
     def _shifted(self, stream: Any, shift: int) -> Iterator[Any]:
         """The packets on the output's clock, without those that end before it begins (a codec's priming stays)."""
-        from av.stream import Discard
-
-        for other in self._source.streams:
-            if other is not stream:
-                other.discard = Discard.all
+        only(self._source, stream)
         for packet in self._source.demux(stream):
             if packet.pts is None or packet.size == 0:
                 continue
@@ -113,6 +109,7 @@ class EncodedSound:
     def __init__(self, path: str, output: Any, codec: str, zero: Fraction, in_matroska: bool) -> None:
         self._source = open_input(path)
         stream = self._source.streams.audio[0]
+        only(self._source, stream)
         self._channels = stream.channels
         self._layout = LAYOUTS[self._channels]
         self._rate = nearest_rate(codec, stream.rate)

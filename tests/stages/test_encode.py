@@ -257,6 +257,18 @@ def test_sound_stays_in_sync_whichever_begins_first(
         assert beep_times(reader.read(0, 48_000), 16_000) == pytest.approx(expected, abs=0.003)
 
 
+def test_the_sound_of_the_source(tmp_path: Path) -> None:
+    loud = write_clip(tmp_path / "loud.mp4", Clip(count=50, sound=Sound(beeps([0.5], 2, 48_000))))
+    silent = write_clip(tmp_path / "silent.mp4", Clip(count=5))
+    assert run(loud, tmp_path / "out.mp4", audio="source").notes == []
+    with AudioReader(str(tmp_path / "out.mp4")) as reader:
+        assert beep_times(reader.read(0, 32_000), 16_000) == pytest.approx([0.5], abs=0.003)
+    assert run(silent, tmp_path / "out.mp4", audio="source").notes == [
+        "the source has no sound, so the output has none"
+    ]
+    assert set(track_ends(tmp_path / "out.mp4")) == {"video"}
+
+
 def test_a_range_takes_its_own_sound(tmp_path: Path) -> None:
     clip = Clip(count=100, sound=Sound(beeps([1, 2, 3], 4, 48_000)))
     source = write_clip(tmp_path / "in.mp4", clip)
