@@ -23,8 +23,8 @@ class Reader(Protocol):
     """Pictures of a file by index, in order of presentation.
 
     `name`: what decodes. `width`, `height`, `sar`: of a picture as displayed. `still`: one picture without a length of
-    its own. `orientation`: how pictures are turned before they are given. `audio_offset`: seconds from the first picture
-    to the file's own sound, None without one. `notes`: what is done to the pictures that one might not expect.
+    its own. `orientation`: how pictures are turned before they are given. `audio_offset`: seconds from the first
+    picture to the file's own sound, None without one. `notes`: what is done to the pictures that one might not expect.
     `missing`: how often the picture asked for could not be decoded, so that the one before it took its place. `about`:
     codec, size and rate in a few words.
     """
