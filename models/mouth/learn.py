@@ -34,9 +34,11 @@ KINDS = ("phones", "voice", "both")
 PENALTIES = (4.0, 16.0, 64.0)
 #: shares of the learned map in the mix
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-#: the learned map has to beat the general one by this correlation to be let in, and the mix has to reach this much of
-#: the aperture for the sound to count as the picture's own
-GAIN, TRUST = 0.03, 0.25
+#: the learned map has to beat the general one by this correlation to be let in
+GAIN = 0.03
+#: for the sound to count as the picture's own, the mix has to reach this correlation with the aperture, and more than
+#: in this share of trials with the same picture shifted in time, of which there are so many
+TRUST, CHANCE, SHIFTS = 0.2, 0.95, 40
 #: seconds of speech with a face below which nothing is learned, and above which no more is listened to
 LEAST, MOST = 4.0, 300.0
 FOLDS = 4
@@ -66,7 +68,8 @@ class Learned:
 
     `mixes` one a measure; `weights` of each, one a column of `listen`; `offset` in frames, by which
     the video's sound lay behind its picture beyond what mouths do (undone in the map); `scale` [4, 6]: mean and spread
-    of the learned map, of the general map and of the mouth, in units of the person's range; `seconds` listened to.
+    of the learned map, of the general map and of the mouth, in units of the person's range; `seconds` listened to;
+    `chance`, the correlation with the aperture that a picture shifted in time reaches in one case of twenty.
     """
 
     mixes: tuple[Mix, ...]
@@ -75,6 +78,7 @@ class Learned:
     together: Doubles
     offset: int
     seconds: float
+    chance: float
 
     def __call__(self, speech: Speech, lead: float = LEAD) -> Floats:
         """The mouth for another recording: float32 [T, 4], in units as `articulate`."""
@@ -160,8 +164,9 @@ def learn(speech: Speech, times: Doubles, measures: Floats) -> tuple[Learned | N
     frames = np.clip(frames + offset, 0, len(speech) - 1)
     map_ = _fit(speech, frames, units, usual, offset, spoken)
     reached = map_.mixes[APERTURE].mixed
-    if reached < TRUST:
-        return None, f"the general map, since the video's sound does not tell its picture (r {reached:.2f})"
+    if reached < max(TRUST, map_.chance):
+        shown = f"r {reached:.2f}, by chance {map_.chance:.2f}"
+        return None, f"the general map, since the video's sound does not tell its picture ({shown})"
     return map_, str(map_)
 
 
@@ -179,19 +184,38 @@ def _apart(track: Floats, frames: Frames, aperture: Doubles) -> int:
 def _fit(speech: Speech, frames: Frames, units: Doubles, general: Floats, offset: int, seconds: float) -> Learned:
     heard = {kind: listen(speech, kind, frames, general) for kind in KINDS}
     folds = _folds(len(frames))
-    tried = {kind: [_validated(heard[kind], units, penalty, folds) for penalty in PENALTIES] for kind in KINDS}
+    truths = np.concatenate([units, _shifted(units[:, APERTURE])], axis=1)
+    tried = {
+        (kind, penalty): _validated(heard[kind], truths, penalty, folds) for kind in KINDS for penalty in PENALTIES
+    }
+    usual = general[frames].astype(np.float64)
     mixes, weights, scale, together = [], [], [], []
     for column in range(len(COLUMNS)):
-        truth, usual = units[:, column], general[frames, column].astype(np.float64)
-        options = [(k, p, tried[k][p][:, column]) for k in KINDS for p in range(len(PENALTIES))]
-        kind, place, own = max(options, key=lambda option: _alike(option[2], truth))
-        mix = _mix(kind, own, usual, truth)
-        mixes.append(mix)
-        weights.append(_solve(*_gram(heard[kind], truth[:, None]), PENALTIES[place])[:, 0])
+        truth, alone = units[:, column], usual[:, column]
+        (kind, penalty), own = _best(tried, column, truth)
+        mixes.append(_mix(kind, own, alone, truth))
+        weights.append(_solve(*_gram(heard[kind], truth[:, None]), penalty)[:, 0])
         spread = max(own[np.isfinite(own)].std(), truth.std() / _SPREAD, 1e-6)
-        scale.append([np.nanmean(own), spread, usual.mean(), max(usual.std(), 1e-6), truth.mean(), truth.std()])
-        together.append(_alike(own, usual))
-    return Learned(tuple(mixes), tuple(weights), np.array(scale), np.array(together), offset, seconds)
+        scale.append([np.nanmean(own), spread, alone.mean(), max(alone.std(), 1e-6), truth.mean(), truth.std()])
+        together.append(_alike(own, alone))
+    reached = []
+    for column in range(len(COLUMNS), truths.shape[1]):
+        (kind, _), own = _best(tried, column, truths[:, column])
+        reached.append(_mix(kind, own, usual[:, APERTURE], truths[:, column]).mixed)
+    chance = float(np.quantile(reached, CHANCE))
+    return Learned(tuple(mixes), tuple(weights), np.array(scale), np.array(together), offset, seconds, chance)
+
+
+def _shifted(track: Doubles) -> Doubles:
+    """The track moved round by many times more than mouth and sound belong together over, [n, SHIFTS]."""
+    least = len(track) // 8
+    return np.stack([np.roll(track, int(by)) for by in np.linspace(least, len(track) - least, SHIFTS)], axis=1)
+
+
+def _best(tried: dict[tuple[str, float], Doubles], column: int, truth: Doubles) -> tuple[tuple[str, float], Doubles]:
+    """What was listened to, how much held down, and what came of it, where that follows the truth best."""
+    way = max(tried, key=lambda way: _alike(tried[way][:, column], truth))
+    return way, tried[way][:, column]
 
 
 def _mix(kind: str, own: Doubles, usual: Doubles, truth: Doubles) -> Mix:
@@ -215,10 +239,10 @@ def _folds(count: int) -> list[slice]:
 def _validated(heard: Doubles, truth: Doubles, penalty: float, folds: list[slice]) -> Doubles:
     """What a map that has not seen a fold says of it, [n, 4]; NaN in the gaps between folds."""
     grams = [_gram(heard[fold], truth[fold]) for fold in folds]
-    square, product = sum(gram[0] for gram in grams), sum(gram[1] for gram in grams)
+    square, crossed = sum(gram[0] for gram in grams), sum(gram[1] for gram in grams)
     out = np.full(truth.shape, np.nan)
-    for fold, (own_square, own_product) in zip(folds, grams, strict=True):
-        out[fold] = heard[fold] @ _solve(square - own_square, product - own_product, penalty)
+    for fold, (own_square, own_crossed) in zip(folds, grams, strict=True):
+        out[fold] = heard[fold] @ _solve(square - own_square, crossed - own_crossed, penalty)
     return out
 
 
@@ -226,10 +250,10 @@ def _gram(heard: Doubles, truth: Doubles) -> tuple[Doubles, Doubles]:
     return heard.T @ heard, heard.T @ truth
 
 
-def _solve(square: Doubles, product: Doubles, penalty: float) -> Doubles:
+def _solve(square: Doubles, crossed: Doubles, penalty: float) -> Doubles:
     ridge = np.full(len(square), penalty)
     ridge[-1] = 1e-6  # the constant is free
-    return np.asarray(np.linalg.solve(square + np.diag(ridge), product), np.float64)
+    return np.asarray(np.linalg.solve(square + np.diag(ridge), crossed), np.float64)
 
 
 def _alike(a: Doubles, b: Doubles) -> float:
