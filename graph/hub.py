@@ -20,9 +20,7 @@ import zmq
 from graph import protocol
 from graph.arena import Arena, Memory, lay_out, plain
 from graph.check import Checked
-from graph.process import WorkerProcess
-from graph.scheduler import (
-    MAX_DEATHS,
+from graph.events import (
     Abort,
     Begin,
     Died,
@@ -38,12 +36,13 @@ from graph.scheduler import (
     Ready,
     Replace,
     Result,
-    Scheduler,
     Stop,
     Task,
     Tick,
     WorkerId,
 )
+from graph.process import WorkerProcess
+from graph.scheduler import MAX_DEATHS, Scheduler
 from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
 from graph.timeline import Recorder

@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graph.events import (
+    Abort,
+    Begin,
+    Done,
+    Event,
+    Finish,
+    Finished,
+    Over,
+    Ready,
+    Result,
+    WorkerId,
+)
 from graph.plan import Link, Plan, resized
-from graph.scheduler import Abort, Begin, Done, Event, Finish, Finished, Over, Ready, Result, Scheduler, WorkerId
+from graph.scheduler import Scheduler
 
 
 def locks(plan: Plan, packets: int | None = None) -> str | None:

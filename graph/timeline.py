@@ -13,8 +13,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from graph.events import (
+    WorkerId,
+)
 from graph.plan import Plan
-from graph.scheduler import Scheduler, WorkerId
+from graph.scheduler import Scheduler
 
 #: Packets that are kept or dropped together.
 BLOCK = 64

@@ -15,8 +15,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import mean, quantiles
 
+from graph.events import (
+    Abort,
+    Begin,
+    Done,
+    Event,
+    Finish,
+    Finished,
+    Over,
+    Ready,
+    Result,
+    Tick,
+    WorkerId,
+)
 from graph.plan import Node, Plan, auto_capacities, resized
-from graph.scheduler import Abort, Begin, Done, Event, Finish, Finished, Over, Ready, Result, Scheduler, Tick, WorkerId
+from graph.scheduler import Scheduler
 from graph.timeline import Look, Recorder, Span
 
 #: Seconds of CPU that a worker spends on the messages of a task, and for an idle one to hear of a task.

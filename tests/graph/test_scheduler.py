@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
-from graph.scheduler import (
+from graph.events import (
     Abort,
     Begin,
     Died,
@@ -25,11 +24,12 @@ from graph.scheduler import (
     Ready,
     Replace,
     Result,
-    Scheduler,
     Stop,
     Task,
     WorkerId,
 )
+from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.scheduler import Scheduler
 from graph.simulate import enough, locks
 
 

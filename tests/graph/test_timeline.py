@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 
+from graph.events import (
+    WorkerId,
+)
 from graph.plan import Node, Plan
-from graph.scheduler import Scheduler, WorkerId
+from graph.scheduler import Scheduler
 from graph.timeline import BLOCK, Recorder, usage_of
 
 
