@@ -88,6 +88,8 @@ class _Check:
         self.spec = spec
         self.mistakes: list[Mistake] = list(spec.mistakes)
         self.values: dict[str, Any] = {}
+        #: references to inputs that were found wrong: nothing more is said of where they are used
+        self.valueless: set[str] = set()
         self.order: list[str] = []
 
     def wrong(self, place: Place | None, text: str) -> None:
@@ -124,10 +126,13 @@ class _Check:
                     self.values[name] = input_value(one, values[name])
                 except ValueError as error:
                     self.wrong(None, str(error))
+                    self.valueless.add(f"${name}")
             elif one.required:
                 about = f": {one.about}" if one.about else ""
                 self.wrong(one.place, f"input '{name}' is needed{about} (give {name}=…)")
                 self.values[name] = ""
+                if one.type not in ("path", "text"):
+                    self.valueless.add(f"${name}")
             else:
                 self.values[name] = one.default
         for name in self.spec.first:
@@ -263,6 +268,9 @@ class _Check:
         for name, located in one.params.items():
             if name not in known:
                 self.wrong(located.place, f"stage '{one.name}' takes no '{name}'{nearest(name, known)}")
+                good = False
+                continue
+            if isinstance(located.value, str) and located.value in self.valueless:
                 good = False
                 continue
             mistakes = len(self.mistakes)

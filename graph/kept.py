@@ -121,7 +121,8 @@ def _result(value: Any, found: dict[str, str]) -> Any:
 
 def place(spec: GraphSpec, inputs: dict[str, Any], gives: str) -> Path:
     """Where the result of a graph with these inputs is kept, whether it is there or not."""
-    return home() / "kept" / f"{spec.name}-{key(spec, inputs)[:32]}{_suffix(spec, gives)}"
+    # What may lie where the result would go by default has no part in it.
+    return home() / "kept" / f"{spec.name}-{key(spec, {**inputs, gives: None})[:32]}{_suffix(spec, gives)}"
 
 
 def _suffix(spec: GraphSpec, gives: str) -> str:
