@@ -84,9 +84,10 @@ def harmonic(values: Floats, free: Floats) -> Floats:
 
 def blend(under: Picture, over: Picture, inside: Picture, alpha: Floats) -> Picture:
     """`over`, brought to the level of `under` around `inside`, laid on it with `alpha` float32 [h, w] (0..1)."""
-    level = over.astype(np.float32) + membrane(under, over, inside)
-    mixed = under + (level - under) * alpha[..., None]
-    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    import cv2
+
+    level = cv2.add(over, membrane(under, over, inside), dtype=cv2.CV_8U)
+    return np.asarray(cv2.blendLinear(level, under, alpha, 1 - alpha), np.uint8)
 
 
 def soften(mask: Picture, reach: int) -> Floats:

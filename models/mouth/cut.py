@@ -69,9 +69,14 @@ def cut_out(frame: Picture, placement: Floats, crop: Picture) -> None:
 
     size = crop.shape[0]
     shift = shift_of(placement)
-    if shift is not None:
-        left, top = shift
-        if left >= 0 and top >= 0 and left + size <= frame.shape[1] and top + size <= frame.shape[0]:
-            crop[...] = frame[top : top + size, left : left + size]
-            return
-    cv2.warpAffine(frame, placement, (size, size), dst=crop, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if shift is None:
+        flags = cv2.INTER_LINEAR
+        cv2.warpAffine(frame, placement, (size, size), dst=crop, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return
+    height, width = frame.shape[:2]
+    left, top = shift
+    x0, y0 = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
+    x1, y1 = int(np.clip(left + size, x0 + 1, width)), int(np.clip(top + size, y0 + 1, height))
+    above, before = max(0, min(size - (y1 - y0), y0 - top)), max(0, min(size - (x1 - x0), x0 - left))
+    beyond = (above, size - (y1 - y0) - above, before, size - (x1 - x0) - before)
+    cv2.copyMakeBorder(frame[y0:y1, x0:x1], *beyond, cv2.BORDER_REPLICATE, dst=crop)

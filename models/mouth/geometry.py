@@ -22,8 +22,10 @@ LOWER_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361)
 #: points that speech does not move: corners of the eyes, bridge and sides of the nose, temples, front of the ears
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 2, 234, 454, 127, 356, 93, 323)
-#: around the mouth and under the nose: what the lower face covers (the jaw line comes on top)
-CHEEKS = (2, 98, 205, 147, 192, 327, 425, 376, 416)
+#: beside the mouth: what the lower face covers (the jaw line comes on top)
+CHEEKS = (205, 147, 192, 425, 376, 416)
+#: under the nose
+NOSE_BASE = (2, 98, 327)
 
 MEASURES = ("aperture", "width", "protrusion", "jaw")
 #: differences that look about equally large, in units of the face height: aperture, width, protrusion, jaw

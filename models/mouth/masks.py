@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mouth.blend import soften
-from models.mouth.geometry import CHEEKS, JAW, LOWER_OUTER, UPPER_OUTER, Floats, apply, face_height
+from models.mouth.geometry import CHEEKS, JAW, LOWER_OUTER, NOSE_BASE, UPPER_OUTER, Floats, apply, face_height
 
 Mask = npt.NDArray[np.uint8]
 MaskName = Literal["mouth", "lower_face", "box"]
@@ -48,7 +48,7 @@ def face_mask(name: MaskName, landmarks: Floats, placement: Floats, size: int) -
         away = lips - middle
         outline = lips + away * (_AROUND * height / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1))
     else:
-        outline = points[list(CHEEKS + JAW[2:-2])]
+        outline = points[list(CHEEKS + NOSE_BASE + JAW[2:-2])]
     mask = np.zeros((size, size), np.uint8)
     hull = cv2.convexHull(outline.astype(np.float32))
     cv2.fillConvexPoly(mask, np.round(hull * 16).astype(np.int32), 255, lineType=cv2.LINE_AA, shift=4)

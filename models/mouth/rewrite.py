@@ -15,7 +15,7 @@ from models.mouth.align import align
 from models.mouth.bank import Bank
 from models.mouth.blend import blend, soften
 from models.mouth.choose import Chooser
-from models.mouth.geometry import CHEEKS, JAW, Axes, Floats, Range, apply, invert
+from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, invert
 from models.mouth.lips import Bend, Lips
 from models.mouth.schedule import Schedule
 
@@ -25,16 +25,22 @@ Picture = npt.NDArray[np.uint8]
 _GAP_REACH, _GAP_SHARE, _BREADTH_SHARE = 0.02, 0.5, 0.2
 #: the feather of the carried lower face, over the face height
 _FEATHER = 0.07
-#: how far inside the jaw line it ends, and that part of the jaw line
+#: how far inside the jaw line it ends, the part of the jaw line, and all that bounds it beside the nose
 _INSET = 0.02
 _LOWER_JAW = JAW[2:-2]
+_AROUND = CHEEKS + _LOWER_JAW
+#: a chin that moves less than this many pixels is left where it is
+_STILL = 0.25
+#: maps of warps are smooth: every second pixel of them is computed
+_STEP = 2
 #: the shares of the exemplars before, at and after a packet where it jumps
 _DISSOLVE = (0.25, 0.5, 0.25)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """`picture` uint8 [s, s, 3] and `mask` uint8 [s, s]: 255 where the picture differs, feathered to 0 around it."""
+    """`picture` uint8 [s, s, 3] and `mask` uint8 [s, s]: 255 where the picture differs from the crop,
+    0 elsewhere; the picture itself fades into the crop."""
 
     picture: Picture
     mask: Picture
@@ -61,11 +67,17 @@ class Rewrite:
         picks = [self._choose(index + offset) for offset in (-1, 0, 1)]
         lips = self._lips(picks, target, axes, wanted, shut)
         window = Window.around(target, lips, axes, crop.shape)
-        under, _ = window.bent(crop, Bend(_own(target, axes).with_chin(lips.chin), _own(target, axes), axes.height))
-        over = self._carried(window, self._shares(picks), target, axes, lips)
-        inside = window.polygon(_outline(target, self._jaw(picks[1], target), axes, lips))
-        alpha = soften(inside, round(_FEATHER * axes.height))
-        return window.laid(crop, blend(under, over, inside, alpha))
+        own = Lips.of(target, axes)
+        picture = crop.copy()
+        if np.abs(lips.chin - own.chin).max() > _STILL:
+            window.of(picture)[...] = window.bent(crop, Bend(own.with_chin(lips.chin), own, axes.height))[0]
+        outline = _outline(target, self._jaw(picks[1], target), axes, lips)
+        core = window.within(outline)
+        inside = core.polygon(outline)
+        over = self._carried(core, self._shares(picks), target, axes, lips)
+        part = core.of(picture)
+        part[...] = blend(part, over, inside, soften(inside, round(_FEATHER * axes.height)))
+        return Drawn(picture, window.changed(crop, picture))
 
     def _lips(self, picks: list[int], target: Floats, axes: Axes, wanted: Floats, shut: bool) -> Lips:
         """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth."""
@@ -82,7 +94,7 @@ class Rewrite:
 
     def _jaw(self, row: int, target: Floats) -> Floats:
         exemplar = self._bank.landmarks[row]
-        return apply(align(exemplar, target), exemplar[list(_LOWER_JAW)])
+        return apply(align(exemplar, target), exemplar[list(_AROUND)])
 
     def _shares(self, picks: list[int]) -> dict[int, float]:
         """Which exemplars show, with what share: neighbours only where the choice jumps."""
@@ -115,15 +127,11 @@ class Rewrite:
 
 
 class Window:
-    """The part of a crop that is worked on, with its pixels in the axes of the face."""
+    """The part of a crop that is worked on: `left`, `top` and `shape` (height, width) in the crop's pixels."""
 
     def __init__(self, axes: Axes, left: int, top: int, right: int, bottom: int) -> None:
         self.axes, self.left, self.top = axes, left, top
         self.shape = (bottom - top, right - left)
-        x = np.arange(left, right, dtype=np.float32) - axes.origin[0]
-        y = np.arange(top, bottom, dtype=np.float32)[:, None] - axes.origin[1]
-        self.across = x * axes.across[0] + y * axes.across[1]
-        self.down = x * axes.down[0] + y * axes.down[1]
 
     @classmethod
     def around(cls, target: Floats, lips: Lips, axes: Axes, shape: tuple[int, ...]) -> Window:
@@ -133,23 +141,50 @@ class Window:
         high = max(float(jaw[:, 0].max()), 0.3 * axes.height)
         bottom = max(float(jaw[:, 1].max()), float(lips.chin[1])) + 0.18 * axes.height
         corners = np.array([[low, -0.12 * axes.height], [high, -0.12 * axes.height], [low, bottom], [high, bottom]])
-        points = axes.leave(corners.astype(np.float32))
-        left, top = np.maximum(np.floor(points.min(0)), 0).astype(int)
-        right, bottom_ = np.minimum(np.ceil(points.max(0)) + 1, [shape[1], shape[0]]).astype(int)
-        return cls(axes, int(left), int(top), max(int(right), int(left) + 8), max(int(bottom_), int(top) + 8))
+        return cls._holding(axes, axes.leave(corners.astype(np.float32)), (0, 0, shape[1], shape[0]))
+
+    def within(self, points: Floats) -> Window:
+        """The part of this window that holds `points` [n, 2] (crop pixels)."""
+        height, width = self.shape
+        return Window._holding(self.axes, points, (self.left, self.top, self.left + width, self.top + height))
+
+    @classmethod
+    def _holding(cls, axes: Axes, points: Floats, bounds: tuple[int, int, int, int]) -> Window:
+        low = np.clip(np.floor(points.min(0)), bounds[:2], [bounds[2] - 8, bounds[3] - 8]).astype(int)
+        high = np.clip(np.ceil(points.max(0)) + 1, low + 8, bounds[2:]).astype(int)
+        return cls(axes, int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+    def of(self, picture: Picture) -> Picture:
+        """This part of a crop, a view."""
+        return picture[self.top : self.top + self.shape[0], self.left : self.left + self.shape[1]]
+
+    def local(self, step: int = 1, beyond: int = 0) -> tuple[Floats, Floats]:
+        """Where the middles of blocks of `step` pixels lie in the face's axes, with `beyond` blocks more on each
+        side."""
+        first = (step - 1) / 2 - beyond * step
+        rows, columns = (-(-n // step) + 2 * beyond for n in self.shape)
+        x = np.arange(columns, dtype=np.float32) * step + (self.left + first - self.axes.origin[0])
+        y = np.arange(rows, dtype=np.float32)[:, None] * step + (self.top + first - self.axes.origin[1])
+        (a, b), (c, d) = self.axes.across, self.axes.down
+        return np.asarray(x * a + y * b, np.float32), np.asarray(x * c + y * d, np.float32)
 
     def bent(self, source: Picture, bend: Bend, affine: Floats | None = None) -> tuple[Picture, Floats]:
         """The window's pixels of `source` after `bend`, and the bend's depth; `affine` [2, 3] leads from crop pixels to
-        those of `source`."""
+        those of `source`. Where depth is not asked for (`hanging`) the map is made for every second pixel only."""
         import cv2
 
-        across, down, depth = bend(self.across, self.down)
+        step = 1 if bend.hanging else _STEP
+        across, down, depth = bend(*self.local(step, beyond=step - 1))
         o, a, d = self.axes.origin, self.axes.across, self.axes.down
         lead = np.array([[a[0], d[0], o[0]], [a[1], d[1], o[1]]], np.float32)
         m = lead if affine is None else _compose(affine, lead)
-        x = across * m[0, 0] + down * m[0, 1] + m[0, 2]
-        y = across * m[1, 0] + down * m[1, 1] + m[1, 2]
-        picture = cv2.remap(source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        maps = [across * m[i, 0] + (down * m[i, 1] + m[i, 2]) for i in (0, 1)]
+        if step > 1:
+            height, width = self.shape
+            size = (maps[0].shape[1] * step, maps[0].shape[0] * step)
+            fine = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in maps]
+            maps = [np.ascontiguousarray(one[step : step + height, step : step + width]) for one in fine]
+        picture = cv2.remap(source, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(picture, np.uint8), depth
 
     def polygon(self, points: Floats) -> Picture:
@@ -161,37 +196,30 @@ class Window:
         cv2.fillConvexPoly(mask, np.round(hull * 16).astype(np.int32), 255, lineType=cv2.LINE_AA, shift=4)
         return mask
 
-    def laid(self, crop: Picture, part: Picture) -> Drawn:
-        """The whole crop with `part` in this window, and the mask of what changed."""
+    def changed(self, crop: Picture, picture: Picture) -> Picture:
+        """The crop's mask: 255 where `picture` differs from `crop` in this window, 0 elsewhere."""
         import cv2
 
-        picture = crop.copy()
-        rows, columns = slice(self.top, self.top + self.shape[0]), slice(self.left, self.left + self.shape[1])
-        picture[rows, columns] = part
-        changed = (cv2.absdiff(crop[rows, columns], part).max(2) > 0).astype(np.uint8) * 255
-        changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
         mask = np.zeros(crop.shape[:2], np.uint8)
-        mask[rows, columns] = changed
-        return Drawn(picture, mask)
-
-
-def _own(target: Floats, axes: Axes) -> Lips:
-    return Lips.of(target, axes)
+        same = cv2.inRange(cv2.absdiff(self.of(crop), self.of(picture)), (0, 0, 0), (0, 0, 0))
+        self.of(mask)[...] = cv2.bitwise_not(same)
+        return mask
 
 
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
-    """Points around what is carried over: cheeks beside the nose, and inside of both jaw lines (`carried` [13, 2] is
-    the exemplar's), so that no background comes along."""
-    jaws = np.stack([axes.enter(target[list(_LOWER_JAW)]), axes.enter(carried)])
-    sink = lips.chin[1] - jaws[:, len(_LOWER_JAW) // 2, 1]
-    ease = np.clip(1 - np.abs(jaws[..., 0] - lips.chin[0]) / (0.3 * axes.height), 0, 1)
-    jaws[..., 1] += sink[:, None] * ease
+    """Points around what is carried over: under the nose, and cheeks and jaw inside of where both the target and the
+    exemplar (`carried`, its points _AROUND) have them, so that no background comes along."""
+    both = np.stack([axes.enter(target[list(_AROUND)]), axes.enter(carried)])
+    sink = lips.chin[1] - both[:, _AROUND.index(152), 1]
+    ease = np.clip(1 - np.abs(both[..., 0] - lips.chin[0]) / (0.3 * axes.height), 0, 1)
+    ease *= np.clip((both[..., 1] - lips.edges[3, :, 1].max()) / (0.1 * axes.height), 0, 1)
+    both[..., 1] += sink[:, None] * ease
     middle = lips.edges[0, [0, -1]].mean(0)
-    rays = jaws - middle
+    rays = both - middle
     lengths = np.linalg.norm(rays, axis=-1)
     nearest = np.take_along_axis(rays, lengths.argmin(0)[None, :, None], 0)[0]
     short = 1 - _INSET * axes.height / np.maximum(lengths.min(0), 1)
-    return np.concatenate([target[list(CHEEKS)], axes.leave(middle + nearest * short[:, None])])
+    return np.concatenate([target[list(NOSE_BASE)], axes.leave(middle + nearest * short[:, None])])
 
 
 def _shape(landmarks: Floats) -> Floats:

@@ -58,10 +58,12 @@ class Warp:
         gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * axes.height)
         lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)))
         window = Window.around(target, lips, axes, crop.shape)
-        picture, depth = window.bent(crop, Bend(lips, own, axes.height, hanging=True))
+        part, depth = window.bent(crop, Bend(lips, own, axes.height, hanging=True))
         if gap > 1:
-            picture = _open(picture, window, lips, own, depth, crop)
-        return window.laid(crop, picture)
+            part = _open(part, window, lips, own, depth, crop)
+        picture = crop.copy()
+        window.of(picture)[...] = part
+        return Drawn(picture, window.changed(crop, picture))
 
 
 def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats, crop: Picture) -> Picture:
@@ -69,10 +71,11 @@ def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats
     import cv2
 
     height = window.axes.height
+    across, down = window.local()
     light = _lip_light(crop, window.axes, own)
-    inside = _interior(window, lips, light, teeth=own.gap < CLOSED * height)
+    inside = _interior(across, down, height, lips, light, teeth=own.gap < CLOSED * height)
     right, left = lips.edges[1, 0, 0], lips.edges[1, -1, 0]
-    between = _rise((window.across - right) / 2) * _rise((left - window.across) / 2)
+    between = _rise((across - right) / 2) * _rise((left - across) / 2)
     cover = cv2.GaussianBlur(_rise(depth / max(1.0, height / 150)) * between, (0, 0), max(0.6, height / 300))
     mixed = picture + (inside - picture) * cover[..., None]
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
@@ -93,29 +96,28 @@ def _lip_light(crop: Picture, axes: Axes, own: Lips) -> tuple[Floats, float]:
     return np.median(lips, 0).astype(np.float32), float(np.percentile(skin.mean(1), 80))
 
 
-def _interior(window: Window, lips: Lips, light: tuple[Floats, float], teeth: bool) -> Floats:
-    """Throat, tongue and (if wanted) upper front teeth, float32 [h, w, 3], for all pixels of the window."""
+def _interior(
+    across: Floats, down: Floats, height: float, lips: Lips, light: tuple[Floats, float], teeth: bool
+) -> Floats:
+    """Throat, tongue and (if wanted) upper front teeth, float32 [h, w, 3], for pixels at `across`, `down` [h, w]."""
     colour, level = light
-    height = window.axes.height
     middle = lips.edges[1:3, :, :].mean((0, 1))
     half = max(lips.breadth / 2, 1.0)
-    side = np.clip(np.abs(window.across - middle[0]) / half, 0, 1)
-    upper, lower = _edge_at(lips.edges[1], window.across), _edge_at(lips.edges[2], window.across)
+    side = np.clip(np.abs(across - middle[0]) / half, 0, 1)
+    upper, lower = _edge_at(lips.edges[1], across), _edge_at(lips.edges[2], across)
     gap = np.maximum(lower - upper, 1e-3)
-    place = np.clip((window.down - upper) / gap, 0, 1)
+    place = np.clip((down - upper) / gap, 0, 1)
     dim = (1 - 0.55 * side**2) * (0.45 + 0.55 * np.sin(np.pi * np.clip(place, 0.05, 0.95)))
     picture = colour * _THROAT * (0.6 + 0.4 * dim)[..., None]
     tongue = _rise((place - 0.55) / 0.25) * _rise((0.75 - side) / 0.3) * _rise((gap - 0.03 * height) / (0.03 * height))
     picture += (colour * _TONGUE * dim[..., None] - picture) * (0.8 * tongue)[..., None]
     if teeth:
         tall = np.minimum(_TEETH * height * (1 - 0.35 * side**2), gap * _TEETH_SHARE)
-        away = window.down - upper
+        away = down - upper
         edge = max(0.8, height / 250)
         show = _rise((tall - away) / edge + 0.5) * _rise((0.78 - side) / 0.18)
         shade = 0.62 + 0.38 * _rise(away / (0.02 * height))
-        enamel = (
-            level * _ENAMEL * (shade * (1 - 0.45 * side**2) * _joints(window.across - middle[0], height))[..., None]
-        )
+        enamel = level * _ENAMEL * (shade * (1 - 0.45 * side**2) * _joints(across - middle[0], height))[..., None]
         picture += (enamel - picture) * show[..., None]
     return np.asarray(picture, np.float32)
 
