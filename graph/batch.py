@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph.hub import Control
+from graph.control import Control
 from graph.job import Job
 from graph.journal import Journal
 from graph.local import Place

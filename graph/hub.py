@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
-
-import zmq
 
 from graph import protocol
 from graph.arena import Arena, Memory, lay_out, plain
 from graph.check import Checked
+from graph.control import Control, Failure
 from graph.events import (
     Abort,
     Begin,
@@ -35,9 +32,7 @@ from graph.events import (
     Over,
     Ready,
     Replace,
-    Result,
     Stop,
-    Task,
     Tick,
     WorkerId,
 )
@@ -46,52 +41,12 @@ from graph.scheduler import MAX_DEATHS, Scheduler
 from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
 from graph.timeline import Recorder
+from graph.travel import Travel
+from graph.wire import Wire
 
 GRACE = 5.0
-# Plain numbers: pyzmq's own flags are enums, whose arithmetic costs more than the call.
-_NOW = int(zmq.NOBLOCK)
-_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
-MESSAGES_AT_ONCE = 64
 #: Seconds after which processes, timers and the watcher are looked at, however many messages there are.
 LOOK_EVERY = 0.01
-
-
-@dataclass
-class Failure:
-    """Why a run failed: the stage and packet to blame, where known."""
-
-    message: str
-    stage: str | None = None
-    index: int | None = None
-    time: float | None = None
-    traceback: str = ""
-    died: bool = False
-
-    def __str__(self) -> str:
-        where = f"stage '{self.stage}'" if self.stage else ""
-        if self.index is not None:
-            where += f", packet {self.index}" + (f" at {self.time:.3f} s" if self.time is not None else "")
-        return f"{where}: {self.message}" if where else self.message
-
-
-class Control:
-    """How others reach a run: `drain` ends it in order, `abort` at once. Safe from signal handlers and threads."""
-
-    def __init__(self) -> None:
-        self.draining = False
-        self.aborting = False
-        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-
-    def drain(self) -> None:
-        self.draining = True
-        os.eventfd_write(self.fd, 1)
-
-    def abort(self) -> None:
-        self.aborting = True
-        os.eventfd_write(self.fd, 1)
-
-    def close(self) -> None:
-        os.close(self.fd)
 
 
 @dataclass
@@ -141,7 +96,7 @@ class Hub:
         self.caps: dict[int, Caps] = {}
         self.tasks_done = 0
         self.delays = Histogram()
-        self.sunk = 0
+        self._sunk = {at: 0 for at, node in enumerate(self.plan.nodes) if node.sink}
         self.first_sunk = self.last_sunk = 0.0
         self.high_water = {(link.producer, link.consumer): 0 for link in self.plan.links}
         self._traces: dict[str, str] = {}
@@ -152,43 +107,10 @@ class Hub:
         self._starts_later: list[tuple[float, WorkerId]] = []
         self._outbox: dict[WorkerId, list[Any]] = {}
         self._drained = False
-        self._travel_in = [self._small_fields_read(at) for at in range(len(self.plan.nodes))]
-        self._travel_out = [self._small_fields_written(at) for at in range(len(self.plan.nodes))]
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        self._poller = select.epoll()
+        self._travel = Travel(checked)
+        self._wire = Wire()
+        self._wire.watch(control.fd)
         self._look_at = 0.0
-        self._bind()
-
-    def _bind(self) -> None:
-        """An abstract socket: it has no file that could be left behind, and only this user's processes connect."""
-        self.address = f"ipc://@graphrun-{os.getpid()}-{secrets.token_hex(8)}"
-        self._socket.setsockopt(zmq.IPC_FILTER_UID, os.getuid())
-        self._socket.router_mandatory = 1
-        self._socket.linger = 0
-        self._socket.sndhwm = self._socket.rcvhwm = 0
-        self._socket.maxmsgsize = protocol.MAX_MESSAGE
-        self._socket.bind(self.address)
-        self._poller.register(self._socket.FD, select.EPOLLIN)
-        self._poller.register(self.control.fd, select.EPOLLIN)
-
-    # ------------------------------------------------------------------------------------------------------- fields
-
-    def _small_fields_read(self, at: int) -> list[str]:
-        """Fields from outside that travel in the messages to a node: values, and row counts of arrays that vary."""
-        stages = [self.checked.stages[name] for name in self.plan.nodes[at].stages]
-        own = {name for one in stages for name in one.writes}
-        read = {name: kind for one in stages for name, kind in one.reads.items() if name not in own}
-        return sorted(name for name in read if self._travels(name))
-
-    def _small_fields_written(self, at: int) -> list[str]:
-        outside = {one.name for one in self.plan.fields if one.writer == at}
-        stages = [self.checked.stages[name] for name in self.plan.nodes[at].stages]
-        return sorted(name for one in stages for name in one.writes if name in outside and self._travels(name))
-
-    def _travels(self, name: str) -> bool:
-        kind = next(one.writes[name] for one in self.checked.stages.values() if name in one.writes)
-        return not isinstance(kind, Array) or kind.varies
 
     # -------------------------------------------------------------------------------------------------------- start
 
@@ -208,12 +130,12 @@ class Hub:
         env = {key: value for spec in specs for key, value in spec.env.items()}
         cpus = sorted({cpu for spec in specs for cpu in spec.cpus})
         identity = f"{node.name}.{worker.replica}.{worker.incarnation}.{secrets.token_hex(8)}"
-        process = WorkerProcess(self.address, identity, env, cpus)
+        process = WorkerProcess(self._wire.address, identity, env, cpus)
         hand = _Hand(worker, identity.encode(), process)
         self._hands[worker] = hand
         self._by_identity[hand.identity] = hand
         self._by_sentinel[process.sentinel] = hand
-        self._poller.register(process.sentinel, select.EPOLLIN)
+        self._wire.watch(process.sentinel)
         if self.recorder is not None:
             self.recorder.started(worker, process.pid)
 
@@ -280,7 +202,7 @@ class Hub:
                 at = hand.id.node
                 node = self.plan.nodes[at]
                 arenas = plain(self.memory.arenas)
-                travel = self._travel_in[at], self._travel_out[at]
+                travel = self._travel.read[at], self._travel.written[at]
                 self._send(hand, protocol.MAP, self.memory.path, arenas, *travel, node.batch, node.source)
 
     def _make_scheduler(self) -> Scheduler:
@@ -318,11 +240,7 @@ class Hub:
             self._turn()
 
     def _turn(self) -> None:
-        """Take in all that waits, or wait for something; then do what follows.
-
-        Messages are asked for before anything is waited for: the socket's descriptor tells of a message only once, and
-        sending may use that up.
-        """
+        """Take in all that waits, or wait for something; then do what follows."""
         events = self._receive()
         now = time.monotonic()
         if not events or now >= self._look_at:
@@ -343,10 +261,10 @@ class Hub:
     def _wait(self, seconds: float) -> list[Event]:
         """Wait for a message, the end of a process or a word from outside; then take in what there is."""
         events: list[Event] = []
-        ready = self._poller.poll(seconds)
+        ready = self._wire.wait(seconds)
         if ready:
             events.extend(self._receive())
-        for descriptor, _ in ready:
+        for descriptor in ready:
             if descriptor == self.control.fd:
                 os.eventfd_read(self.control.fd)
             elif descriptor in self._by_sentinel:
@@ -366,15 +284,7 @@ class Hub:
 
     def _receive(self) -> list[Event]:
         events: list[Event] = []
-        for _ in range(MESSAGES_AT_ONCE):
-            try:
-                identity = self._socket.recv(_NOW)
-            except zmq.Again:
-                break
-            raw = self._socket.recv(_NOW)
-            if self._socket.getsockopt(zmq.RCVMORE):
-                self._skip_rest()
-                continue
+        for identity, raw in self._wire.messages():
             hand = self._by_identity.get(identity)
             if hand is None:
                 continue
@@ -387,11 +297,6 @@ class Hub:
                 events.extend(self._start_word(hand, word, parts))
         return events
 
-    def _skip_rest(self) -> None:
-        """More than two frames: no worker of ours sends that."""
-        while self._socket.getsockopt(zmq.RCVMORE):
-            self._socket.recv(_NOW)
-
     def _broken(self, stage: str, phase: str, message: str, trace: str) -> None:
         if self.failure is None:
             text = message if phase in ("open", "configure") else f"could not {phase}: {message}"
@@ -400,7 +305,8 @@ class Hub:
     def _flow_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
         if word == protocol.RESULTS:
             rows, extras = parts
-            self._extras(hand, extras)
+            if self.scheduler.task(hand.id, rows[0][0]) is not None:
+                self._extras(hand, extras)
             return [self._result(hand, row) for row in rows]
         if word == protocol.END:
             hand.tasks.pop(parts[0], None)
@@ -429,8 +335,7 @@ class Hub:
         if sent is not None:
             self.tasks_done += 1
             self.delays.add(max(1, started - sent))
-        names = self._travel_out[at]
-        done = tuple(_decode(one, names) for one in results)
+        done = tuple(self._travel.result(at, one) for one in results)
         if task is not None:
             if self.recorder is not None:
                 self.recorder.task(hand.id, task.indices, sent or started, started, busy)
@@ -443,7 +348,7 @@ class Hub:
             if self.plan.nodes[at].sink:
                 self.last_sunk = time.monotonic()
                 self.first_sunk = self.first_sunk or self.last_sunk
-                self.sunk += len(done)
+                self._sunk[at] += len(done)
         return Done(hand.id, number, done)
 
     def _extras(self, hand: _Hand, extras: dict[str, Any]) -> None:
@@ -460,7 +365,7 @@ class Hub:
         if hand.gone:
             return []
         hand.gone = True
-        self._poller.unregister(hand.process.sentinel)
+        self._wire.forget(hand.process.sentinel)
         why = hand.process.end()
         if self.recorder is not None:
             self.recorder.ended(hand.id, hand.stopping)
@@ -494,6 +399,11 @@ class Hub:
                 if now - oldest > timeout:
                     hand.process.kill()
 
+    @property
+    def sunk(self) -> int:
+        """Packets that have reached every sink."""
+        return min(self._sunk.values())
+
     def pids(self) -> list[int]:
         """The processes of the workers that live."""
         return [hand.process.pid for hand in self._hands.values() if not hand.gone]
@@ -509,7 +419,7 @@ class Hub:
         for one in instructions:
             match one:
                 case Begin(worker, task):
-                    self._outbox.setdefault(worker, []).append(self._encode(task))
+                    self._outbox.setdefault(worker, []).append(self._travel.task(task, self.scheduler))
                     self._hands[worker].tasks[task.id] = time.monotonic_ns()
                 case Finish(worker):
                     self._post()
@@ -545,44 +455,8 @@ class Hub:
             if queued > self.high_water[producer, consumer]:
                 self.high_water[producer, consumer] = queued
 
-    def _encode(self, task: Task) -> list[Any]:
-        node = self.plan.nodes[task.node]
-        packets = [self._packet(task.node, index) for index in task.indices]
-        if node.before or node.after:
-            for packet in packets:
-                packet.append(self._neighbours(task.node, packet[0]))
-        return [task.id, protocol.PASS if task.passing else protocol.WORK, packets]
-
-    def _packet(self, at: int, index: int) -> list[Any]:
-        row = self.scheduler.rows[index]
-        when = row.time
-        values = [row.fields[name] for name in self._travel_in[at]]
-        return [index, when.numerator, when.denominator, values] if when is not None else [index, 0, 1, values]
-
-    def _neighbours(self, at: int, index: int) -> list[list[Any]]:
-        node = self.plan.nodes[at]
-        found = []
-        for offset in range(-node.before, node.after + 1):
-            other = index + offset
-            if offset and self._is_there(at, other):
-                found.append([offset, *self._packet(at, other)[1:]])
-        return found
-
-    def _is_there(self, at: int, index: int) -> bool:
-        inputs = self.plan.nodes[at].inputs
-        return all(
-            0 <= index < self.scheduler.nodes[before].through and not self.scheduler.is_skipped(before, index)
-            for before in inputs
-        )
-
     def _send(self, hand: _Hand, word: int, *parts: Any) -> None:
-        try:
-            self._socket.send(hand.identity, _MORE)
-            self._socket.send(protocol.pack(word, *parts), _NOW)
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            # It has died, which its sentinel is about to tell; what it was sent will be sent again.
+        self._wire.send(hand.identity, word, *parts)
 
     def _lost(self, lost: Lost) -> None:
         stats = self.stats[lost.stage or self._first_stage(lost.node)]
@@ -606,7 +480,6 @@ class Hub:
 
     def close(self) -> None:
         """Have every process gone, politely if there is time, and leave nothing behind."""
-        self._socket_linger()
         until = time.monotonic() + (0.0 if self.control.aborting else GRACE)
         for hand in self._hands.values():
             if not hand.gone and not hand.stopping:
@@ -618,29 +491,9 @@ class Hub:
                     hand.process.wait(GRACE)
                     break
             hand.process.close()
-        self._poller.close()
-        self._socket.close()
-        self._context.term()
+        self._wire.close()
         if self.memory is not None:
             self.memory.close()
-
-    def _socket_linger(self) -> None:
-        """What was sent last has to arrive."""
-        self._socket.linger = 200
-
-
-def _decode(one: Any, names: list[str]) -> Result:
-    if one == protocol.OK:
-        return _OK
-    if one == protocol.SKIPPED:
-        return _SKIPPED
-    _, numerator, denominator, values = one
-    when = Fraction(numerator, denominator) if denominator else None
-    return Result(time=when, fields=dict(zip(names, values, strict=True)) if names else None)
-
-
-_OK = Result()
-_SKIPPED = Result(skipped=True)
 
 
 def bound(memory: Memory | None) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from graph import kept
 from graph.check import check
-from graph.hub import Control, Failure
+from graph.control import Control, Failure
 from graph.prepare import Prepared, prepare, stand_ins
 from graph.spec import FirstSpec, GraphSpec
 from graph.text import plan_lines, size

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.check import Checked, check
-from graph.hub import Control
+from graph.control import Control
 from graph.report import Report
 from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from graph.check import Checked
-from graph.hub import Control
+from graph.control import Control
 from graph.prepare import prepare
 
 #: The share of the memory that is free at the start which runs may fill.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from graph.arena import Arena
 from graph.check import Checked
-from graph.hub import Control, Failure, Hub
+from graph.control import Control, Failure
+from graph.hub import Hub
 from graph.spec import GraphSpec
 from graph.stats import proportional
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from graph.check import Checked, check
-from graph.hub import Control, Hub, bound
+from graph.control import Control
+from graph.hub import Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
 from graph.scheduler import MAX_DEATHS
@@ -77,6 +78,8 @@ class Graph:
 
     def run(
         self,
+        values: Mapping[str, Any] | None = None,
+        /,
         *,
         changes: Mapping[str, Any] | None = None,
         on_progress: OnProgress | None = None,
@@ -88,11 +91,13 @@ class Graph:
     ) -> Report:
         """Run to the end and report, also of a run that failed. Raises GraphMistakes before anything starts.
 
+        `values`: of inputs, by name; they may also be given as keywords, where no other parameter has their name.
         `resume`: go on with what an earlier run with the same inputs and parameters has left. `packets`: only those
         from the one up to, not with, the other; each is what it is in a whole run (see `graph.ranges`).
         `recorder`: is told what every worker of this graph does, for a profile or a trace.
         """
-        checked = self.check(changes, **inputs)
+        inputs = {**(values or {}), **inputs}
+        checked = check(self.spec, inputs, changes)
         own = control is None
         control = control or Control()
         report = Report(checked.spec.name, str(checked.spec.file), dict(checked.values))
@@ -101,7 +106,7 @@ class Graph:
         try:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
-                checked = self.check(changes, **inputs, **firsts) if firsts else checked
+                checked = check(self.spec, {**inputs, **firsts}, changes) if firsts else checked
                 _Run(checked, control, on_progress, report, resume, packets, recorder).go()
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
@@ -113,7 +118,7 @@ class Graph:
 def _run_one(prepared: tuple[GraphSpec, dict[str, Any]], control: Control, on_progress: OnProgress | None) -> Report:
     """One of the graphs that run first."""
     spec, inputs = prepared
-    return Graph(spec).run(control=control, on_progress=on_progress, **inputs)
+    return Graph(spec).run(inputs, control=control, on_progress=on_progress)
 
 
 class _Run:

@@ -139,9 +139,12 @@ class Scheduler:
         """A task that a worker holds; None if it does not (any more)."""
         return self.nodes[worker.node].held.get(worker, {}).get(task)
 
-    def is_skipped(self, node: int, index: int) -> bool:
-        """Whether a packet that has ended at a node was skipped there (asked while its row is alive)."""
-        return index in self.nodes[node].skipped
+    def is_there(self, node: int, index: int) -> bool:
+        """Whether a packet has ended, and was not skipped, at all inputs of a node: a window may look at it."""
+        return index >= self._tail and all(
+            index < self.nodes[before].through and index not in self.nodes[before].skipped
+            for before in self.plan.nodes[node].inputs
+        )
 
     def table(self) -> str:
         """The links, for people: what lies in each, and where each node is."""

@@ -215,9 +215,9 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _start(path: Path, how: str = "api") -> subprocess.Popen[bytes]:
-    code = f"from graph.runner import Graph; import sys; sys.exit(Graph.load({str(path)!r}).run().exit_code)"
+    code = f"import sys; from graph import Graph; sys.exit(Graph.load({str(path)!r}).run().exit_code)"
     if how == "cli":
-        code = f"import sys; sys.argv = ['graphrun', {str(path)!r}, '--quiet']; from graph.cli import main; sys.exit(main())"
+        code = f"import sys; sys.argv[1:] = [{str(path)!r}, '--quiet']; from graph.cli import main; sys.exit(main())"
     return subprocess.Popen([sys.executable, "-c", code])
 
 

@@ -13,7 +13,8 @@ from zmq.utils.monitor import recv_monitor_message
 
 from graph import protocol
 from graph.check import check
-from graph.hub import Control, Hub
+from graph.control import Control
+from graph.hub import Hub
 from graph.spec import GraphMistakes, load_spec, parse_spec
 
 pytestmark = pytest.mark.faults
@@ -94,7 +95,7 @@ def test_only_this_user_and_only_who_has_the_key_reaches_the_hub(tmp_path: Path)
     try:
         stranger = zmq.Context().socket(zmq.DEALER)
         stranger.setsockopt(zmq.IDENTITY, b"source.0.0.guess")
-        stranger.connect(hub.address)
+        stranger.connect(hub._wire.address)
         for raw in (
             protocol.pack(protocol.BROKEN, "source", "open", "lies", ""),
             b"\xff",
@@ -126,7 +127,7 @@ def test_another_user_is_refused(tmp_path: Path) -> None:
     if child == 0:
         try:
             os.setuid(65534)
-            os.write(write, b"in" if _gets_in(hub.address) else b"out")
+            os.write(write, b"in" if _gets_in(hub._wire.address) else b"out")
         finally:
             os._exit(0)
     os.waitpid(child, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from graph.batch import BatchReport, run_queue, table
-from graph.hub import Control
+from graph.control import Control
 from graph.job import Job, perform
 from graph.jobs import check_jobs, expand, is_jobs_file, read_jobs
 from graph.journal import Journal

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from graph.hub import Control
+from graph.control import Control
 from graph.report import Report
 from graph.runner import Graph, Progress
 
