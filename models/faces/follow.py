@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.faces import Floats, Frame
 from models.faces.boxes import area, overlap
 from models.faces.mesh import Mesh, Region, face_of_landmarks, region_of_face, region_of_landmarks
-from models.faces.smooth import OneEuro
+from models.faces.smooth import LandmarkFilter
 
 #: presence from which on a mesh counts as a face, and below which a followed one is lost
 PRESENCE = 0.5
@@ -26,7 +26,7 @@ class Follower:
         self.bridge = bridge
         self.presence = 0.0
         self.seen: float | None = None
-        self._filter = OneEuro() if smooth else None
+        self._filter = LandmarkFilter() if smooth else None
         self._region: Region | None = None
         self._box: Floats | None = None
 

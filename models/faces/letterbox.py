@@ -37,6 +37,10 @@ def fit(frame: Frame, canvas: Frame, *, centred: bool) -> Letterbox:
     w, h = max(round(width * scale), 1), max(round(height * scale), 1)
     x, y = ((room_x - w) // 2, (room_y - h) // 2) if centred else (0, 0)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # halving by whole pixels has a fast path, and gives the same mean
+    while frame.shape[0] >= 4 * h and not (frame.shape[0] % 2 or frame.shape[1] % 2):
+        size = (frame.shape[1] // 2, frame.shape[0] // 2)
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
     canvas[:] = 0
     canvas[y : y + h, x : x + w] = cv2.resize(frame, (w, h), interpolation=how)
     return Letterbox(x, y, w / width, h / height)

@@ -115,12 +115,14 @@ def _costs(known: list[Track], faces: Floats, looks: list[Floats], time: float) 
 
 
 def _pairs(costs: Floats) -> dict[int, int]:
-    """Row to column, each at most once, at the least sum of costs."""
-    from scipy.optimize import linear_sum_assignment
-
-    possible = np.isfinite(costs)
-    rows, columns = linear_sum_assignment(np.where(possible, costs, 1e3))
-    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if possible[row, column]}
+    """Row to column, each at most once: the cheapest pair first, then the cheapest of what is left."""
+    left = costs.copy()
+    pairs: dict[int, int] = {}
+    while left.size and np.isfinite(left).any():
+        row, column = divmod(int(left.argmin()), left.shape[1])
+        pairs[row] = column
+        left[row], left[:, column] = np.inf, np.inf
+    return pairs
 
 
 def _centre(box: Floats) -> Floats:

@@ -19,9 +19,16 @@ def embedded(name: str) -> tuple[Path, str]:
     return FOLDER / f"{name}.onnx", EMBEDDED[name]
 
 
-def locate(detector: str) -> tuple[Path, str]:
-    """The weights of a detector and their SHA-256. Raises ValueError where they are not at hand."""
+def locate(detector: str) -> tuple[Path, str | None]:
+    """The weights of a detector, and their SHA-256 if it has yet to be checked.
+
+    Raises ValueError where they are neither embedded nor in the registry, or not at hand.
+    """
+    from models import registry
+
     files = {"blazeface": "face_detection_full_range", "blazeface_short": "face_detection_short_range"}
-    if detector not in files:
-        raise ValueError(f"no weights of {detector} come with graphrun: give its ONNX file as the parameter weights")
-    return embedded(files[detector])
+    if detector in files:
+        return embedded(files[detector])
+    if detector in registry.MODELS:
+        return registry.weights(detector), None
+    raise ValueError(f"no weights of {detector} come with graphrun: give its ONNX file as the parameter weights")
