@@ -116,13 +116,15 @@ class Playlist:
         self.rate = fps or times.rate
         self._span = times.at(self._high) - self._begin
         self._base = self._high - self._low if fps is None else max(_rounded(self._span * fps), 1)
+        self._repeats = until is not None and length == "audio"
         #: how many packets there are
         self.count = self._count(until, length)
 
     @property
     def duration(self) -> Fraction:
         """Seconds from the first packet until the last is no longer shown."""
-        return self._offset(self.count)
+        ends_with_video = self.rate is None and self.count == self._base and not self._repeats
+        return self._span if ends_with_video else self._offset(self.count)
 
     def entry(self, packet: int) -> tuple[int, Fraction]:
         """Index of the picture that packet `packet` shows, and the packet's time."""
@@ -141,8 +143,8 @@ class Playlist:
         """Seconds from the first packet to this one; played backwards, pictures keep the distances they have."""
         if self.rate is not None:
             return packet / self.rate
-        if self._base == 1 or packet == self._base == self.count:
-            return self._span * packet / self._base
+        if self._base == 1:
+            return packet * self._span
         turn, place = divmod(packet, self._base - 1)
         lap = self._times.at(self._high - 1) - self._begin
         if turn % 2 == 0:
