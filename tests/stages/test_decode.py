@@ -354,6 +354,24 @@ def test_a_truncated_file_gives_what_is_there(tmp_path: Path, suffix: str) -> No
         assert any("not whole" in note for note in stage.notes)
 
 
+def test_damage_in_the_middle_costs_no_time(tmp_path: Path) -> None:
+    options = {"preset": "veryfast", "g": "10", "crf": "1"}
+    path = write_clip(tmp_path / "clip.mp4", Clip(count=60, width=160, height=128, options=options))
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        damaged = [packet for packet in container.demux(video=0) if packet.size][24:34]
+    for packet in damaged:
+        data[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    path.write_bytes(data)
+    stage = Decode(str(path))
+    packets = run_stage(stage)
+    assert [packet.time for packet in packets] == [Fraction(n, 25) for n in range(60)]
+    shown = numbers(packets)
+    assert shown[:20] == list(range(20)) and shown[40:] == list(range(40, 60))
+    assert stage.counts["missing_frames"] >= 1
+    assert any("could not be decoded" in note for note in stage.notes)
+
+
 def test_wrong_files_are_named(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("this is no video\n" * 50)
