@@ -174,7 +174,7 @@ def _way_down() -> tuple[nn.ModuleList, list[int]]:
             levels.append(Level(_drawn(channels, wide, depth)))
             widths.append(channels := wide)
         if depth < len(CHANNELS) - 1:
-            levels.append(Level([ResidualBlock(wide, wide, EMBEDDING, nn.AvgPool2d(2))]))
+            levels.append(Level([ResidualBlock(wide, wide, EMBEDDING, shrink=(2, 2))]))
             widths.append(wide)
     return nn.ModuleList(levels), widths
 
@@ -189,7 +189,7 @@ def _way_up(skips: Sequence[int]) -> nn.ModuleList:
             modules = _drawn(channels + waiting.pop(), wide, depth)
             channels = wide
             if depth and block == BLOCKS:
-                modules.append(ResidualBlock(wide, wide, EMBEDDING, nn.Upsample(scale_factor=2, mode="nearest")))
+                modules.append(ResidualBlock(wide, wide, EMBEDDING, grow=True))
             levels.append(Level(modules))
     return nn.ModuleList(levels)
 

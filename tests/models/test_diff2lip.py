@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.diff2lip import Conditions, Network, Sampler, start_noise
+from models.diff2lip.blocks import GrowingConvolution
 from models.diff2lip.conditions import lower_half
 from models.diff2lip.generator import Diff2Lip
 from models.diff2lip.pictures import join, to_bytes, to_numbers
@@ -176,3 +177,15 @@ def test_pictures_of_another_size_are_refused(diff2lip):
     small = np.zeros((1, 96, 96, 3), np.uint8)
     with pytest.raises(ValueError, match=r"uint8 \[N, 128, 128, 3\], got uint8 \[1, 96, 96, 3\]"):
         Diff2Lip(diff2lip, device=CPU).draw(small, small, np.zeros((1, 80, 16), np.float32))
+
+
+def test_weights_loaded_later_take_effect_everywhere():
+    """The kernels that are summed up once are not those of earlier weights."""
+    block = GrowingConvolution(4, 6)
+    picture = torch.rand(2, 4, 5, 7)
+    for scale in (1.0, 3.0):
+        block.load_state_dict({"weight": torch.full((6, 4, 3, 3), scale) * torch.rand(3, 3), "bias": torch.rand(6)})
+        with torch.inference_mode():
+            enlarged = torch.nn.functional.interpolate(picture, scale_factor=2.0, mode="nearest")
+            wanted = torch.nn.functional.conv2d(enlarged, block.weight, block.bias, padding=1)
+            torch.testing.assert_close(block(picture), wanted, atol=1e-5, rtol=1e-5)
