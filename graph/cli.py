@@ -14,7 +14,7 @@ from graph import weights
 from graph.text import Wrong
 
 if TYPE_CHECKING:
-    from graph.hub import Control
+    from graph.control import Control
     from graph.report import Report
     from graph.runner import Graph
     from graph.show import Show
@@ -163,9 +163,7 @@ def run(
         raise Wrong("which graph? (graphrun GRAPH.yaml; graphrun --help)")
     _known_command(graph)
     if help_:
-        from graph.spec import load_spec
-
-        return _say_all(_graph_help(load_spec(graph)))
+        return _say_all(_graph_help(_form_of(graph)))
     if report is not None and not os.access(report.parent, os.W_OK):
         raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
     try:
@@ -203,7 +201,7 @@ def _refused(graph: Path, error: Exception, code: int) -> Report:
 
 def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet: bool, debug: bool) -> Report:
     """Run a graph, show it, and say how it ended."""
-    from graph.hub import Control
+    from graph.control import Control
     from graph.show import choose
 
     graph, values, changed = _read(path, inputs, changes)
@@ -212,7 +210,7 @@ def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet:
     try:
         with shown:
             _listen(control, shown)
-            report = graph.run(changes=changed, on_progress=shown.progress, control=control, resume=resume, **values)
+            report = graph.run(values, changes=changed, on_progress=shown.progress, control=control, resume=resume)
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         control.close()
@@ -222,6 +220,7 @@ def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet:
 
 def _read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
     """The graph and its arguments; raises GraphMistakes with what is wrong with any of them."""
+    from graph.check import check
     from graph.runner import Graph
     from graph.spec import GraphMistakes
 
@@ -229,7 +228,7 @@ def _read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dic
     try:
         graph = Graph.load(path)
         if mistakes:
-            graph.check(changed, **values)
+            check(graph.spec, values, changed)
     except GraphMistakes as error:
         mistakes += error.mistakes
     if mistakes:
@@ -276,6 +275,7 @@ def _listen(control: Control, shown: Show) -> None:
             shown.stopping()
 
     def give_up(_signal: int, _frame: object) -> None:
+        shown.restore()
         os._exit(INTERRUPTED)
 
     signal.signal(signal.SIGINT, stop)
@@ -331,13 +331,11 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Say all that is wrong with a graph; else its plan, and how much memory it takes."""
-    from graph.spec import load_spec
-
     if no_code:
-        spec = load_spec(graph)
+        spec = _form_of(graph)
         say(f"{spec.name}: the form of the file is right ({len(spec.stages)} stages)")
         return say("  no code was loaded: parameters, fields and capacities were not looked at")
-    from graph.hub import Control
+    from graph.control import Control
     from graph.inspection import inspect_graph
     from graph.show import Show
 
@@ -371,11 +369,20 @@ def view(
     no_code: NoCode = False,
 ) -> None:
     """Draw a graph as SVG: GRAPH.svg, unless -o says otherwise; - is standard output."""
-    from graph.spec import load_spec
     from graph.svg import svg
     from graph.view import picture
 
-    _write(output or Path(graph.with_suffix(".svg").name), svg(picture(load_spec(graph), code=not no_code)))
+    _write(output or Path(graph.with_suffix(".svg").name), svg(picture(_form_of(graph), code=not no_code)))
+
+
+def _form_of(path: Path) -> GraphSpec:
+    """A graph file whose form is right; no stage's code is loaded."""
+    from graph.spec import GraphMistakes, load_spec
+
+    spec = load_spec(path)
+    if spec.mistakes:
+        raise GraphMistakes(spec.mistakes)
+    return spec
 
 
 @app.command()
