@@ -20,6 +20,11 @@ _START = "import json,sys;a=json.loads(sys.argv.pop());sys.path[:]=a;from graph.
 class Place(Protocol):
     """Where the runs of a queue go."""
 
+    @property
+    def places(self) -> int:
+        """How many runs go at once."""
+        ...
+
     def room(self) -> bool:
         """Whether one more may be started now."""
         ...
@@ -62,7 +67,7 @@ class LocalPlace:
 
     @property
     def places(self) -> int:
-        """How many runs go at once."""
+        """See `Place`."""
         return self.at_once or self.machine.takes(self.needs)
 
     def room(self) -> bool:

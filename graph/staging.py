@@ -102,6 +102,12 @@ def put(local: str, url: str) -> None:
         raise OSError(f"{url} cannot be written: {error or type(error).__name__}") from error
 
 
+def remove(url: str) -> None:
+    """Remove a remote file. Raises OSError."""
+    files, path = _filesystem(url)
+    files.rm(path)
+
+
 def matches(url: str) -> list[str]:
     """The remote files that a pattern names, in order."""
     files, path = _filesystem(url)

@@ -136,6 +136,17 @@ class Decode(Source):
         """Go on at packet `index`."""
         self._next = index
 
+    def cuts(self) -> list[int]:
+        """The packets whose pictures the file begins anew with: where a part of a run best begins."""
+        from pathlib import Path
+
+        from stages.media.probe import probe_video
+
+        if self._opened().still or not Path(self.path).is_file():
+            return []
+        keys = {int(index) for index in probe_video(self.path).keys[0]}
+        return [at for at in range(self._playlist.count) if self._playlist.entry(at)[0] in keys]
+
     def about(self) -> dict[str, Any]:
         """Which reader runs."""
         return {"reader": self._opened().name, "video": self._opened().about}

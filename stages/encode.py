@@ -113,7 +113,7 @@ class Encode(Sink):
         writer = self._opened()
         if self._first is None:
             self._first = packet.time
-            self._add_tracks(packet.time)
+            self._add_tracks(packet.time, writer.container)
         self._last = packet.time
         time = packet.time - self._first
         writer.write(packet.frame, time)
@@ -131,7 +131,38 @@ class Encode(Sink):
         for track in self._tracks:
             track.finish(end)
         writer.finish(last)
+        if self._sound is not None and self._sound.tally["damaged"]:
+            self.counts["damaged_sound_packets"] = self._sound.tally["damaged"]
+            self.notes.append(f"{self._sound.tally['damaged']} damaged packets of {self._sound.path} became silence")
         return [Output(self.path, writer.frames, float(end))]
+
+    def part(self, path: str) -> dict[str, Any]:
+        """Parameters that differ for a part of the output, which `join` puts together: no sound, no further tracks."""
+        return {"path": path, "audio": None, "keep": ["metadata"] if "metadata" in self.keep else None}
+
+    def join(self, parts: Sequence[tuple[str, Fraction]], stream: dict[str, Any]) -> Sequence[Output]:
+        """Put parts together without encoding again; the sound and all else is added once, for the whole.
+
+        `parts`: files in order, each with the time of its first packet; `stream`: the facts of the whole stream.
+        """
+        from stages.media.join import Joined
+
+        self._stream = stream
+        rate = Fraction(stream["rate"]) if stream.get("rate") else None
+        base = 1 / rate if rate else Fraction(stream.get("time_base") or Fraction(1, 90_000))
+        self._rate, self._first = rate, parts[0][1]
+        whole = None if rate or stream.get("duration") is None else Fraction(stream["duration"])
+        self.open()
+        if self.audio == SOURCE:
+            self._take_sound_of_source()
+        joined = Joined(self.path, [(path, begin - self._first) for path, begin in parts], base, whole)
+        try:
+            self._add_tracks(self._first, joined.container)
+            joined.write(self._tracks)
+        finally:
+            joined.close()
+            self.close()
+        return [Output(self.path, joined.frames, float(joined.end))]
 
     def close(self) -> None:
         """Release everything; without `finish` before, end the partial file so that it can be played."""
@@ -152,11 +183,11 @@ class Encode(Sink):
             return None
         return self._first + Fraction(self._stream["duration"])
 
-    def _add_tracks(self, begin: Fraction) -> None:
+    def _add_tracks(self, begin: Fraction, output: Any) -> None:
         """Add sound, further tracks and chapters, now that it is known when the video begins."""
         from stages.media.mux import kept_chapters, kept_tracks, sound_track
 
-        output, end = self._opened().container, self._end()
+        end = self._end()
         if self._sound is not None:
             frame = 1 / self._rate if self._rate else Fraction(1, 60)
             track, note = sound_track(self._sound, output, self._suffix, self.audio_codec, begin, end, frame)

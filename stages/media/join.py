@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.media.formats import container_of
+from stages.media.mux import metadata_of
 from stages.media.probe import open_input, video_stream
 from stages.media.tracks import Track
 
@@ -39,7 +40,7 @@ class Joined:
         self._spare = place.with_name(f"{place.stem}.joining{place.suffix}")
         self.container = av.open(str(self._spare), "w", options=_options(path, base))
         with open_input(parts[0][0]) as first:
-            self.container.metadata.update({key: value for key, value in first.metadata.items() if key == "comment"})
+            self.container.metadata.update(metadata_of(parts[0][0]))
             self._stream: Any = self.container.add_stream_from_template(video_stream(first))
         self._stream.time_base = base
 
