@@ -201,5 +201,3 @@ def _timecode(row: dict[str, str], place: str) -> float:
     except ValueError:
         raise ValueError(f"{place}: '{row['timecode']}' is no timecode such as 14:02:11:27.031") from None
     return hours * 3600 + minutes * 60 + seconds + frames / 60
-
-

@@ -22,7 +22,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "pipelines" / "samples" / "speech
 
 @pytest.fixture(scope="module")
 def samples() -> np.ndarray:
-    """"And you always want to see it in the superlative degree."""
+    """ "And you always want to see it in the superlative degree."""
     return soundfile.read(SAMPLE, dtype="float32")[0]
 
 
