@@ -51,7 +51,7 @@ def _foreign(difference: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.
     if not ring.any():
         return np.zeros_like(free)
     far = np.abs(difference - np.median(difference[ring], axis=0)).max(2)
-    return np.asarray(ring & (far > max(_LIGHT, float(np.median(far[ring])))), np.bool_)
+    return np.asarray(~free & (far > max(_LIGHT, float(np.median(far[ring])))), np.bool_)
 
 
 def harmonic(values: Floats, free: Floats) -> Floats:

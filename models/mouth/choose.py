@@ -30,7 +30,7 @@ POSE_WEIGHT = 0.6
 JUMP = 1.6
 JUMP_PER_FRAME = 0.3
 #: a mouth that must be closed costs this for every tenth of the range that an exemplar is open
-OPEN_WHEN_CLOSED = 1.5
+OPEN_WHEN_CLOSED = 3.0
 
 
 @dataclass(frozen=True)

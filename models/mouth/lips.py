@@ -11,7 +11,8 @@ import numpy as np
 
 from models.mouth.geometry import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER, Axes, Floats
 
-_EDGES = np.array([UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER])
+#: points of the four edges, from the outside of the upper lip to that of the lower, [4, 11]
+EDGES = np.array([UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER])
 #: of a wider gap, how much the lower lip (and with it the jaw) takes; the upper lip moves little
 _JAW_SHARE = 0.75
 #: of the lower lip's move, how much the chin follows
@@ -31,7 +32,7 @@ class Lips:
     @classmethod
     def of(cls, landmarks: Floats, axes: Axes) -> Lips:
         """The lips of landmarks [468, 2] (pixels) in `axes`."""
-        return cls(axes.enter(landmarks[_EDGES]), axes.enter(landmarks[152]))
+        return cls(axes.enter(landmarks[EDGES]), axes.enter(landmarks[152]))
 
     @property
     def gap(self) -> float:

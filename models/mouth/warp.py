@@ -19,7 +19,7 @@ Picture = npt.NDArray[np.uint8]
 CLOSED = 0.016
 #: how far a mouth opens in speech, and how much narrower and wider than at rest it gets: over the face height, as
 #: shares
-_OPEN, _NARROW, _WIDE, _JAW = 0.085, 0.86, 1.08, 0.05
+_OPEN, _NARROW, _WIDE, _JAW = 0.1, 0.86, 1.08, 0.05
 #: the front teeth: their height over the face height, and how much of the gap they cover at most
 _TEETH, _TEETH_SHARE = 0.032, 0.55
 #: enamel in the light that falls on the lips, dark of the throat and of the tongue as shares of the lips' colour

@@ -1,0 +1,92 @@
+"""Mouths that are drawn do what the path says, as a fresh mesh sees it, and nothing else changes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from person import Person, drawn_frame, mesh, meshes, path_of, portrait, survey_of
+
+from models.mouth.cut import cut_out, lower_face
+from models.mouth.drawers import open_drawer, suited
+from models.mouth.geometry import measure
+from models.mouth.path import MouthPath
+from models.mouth.survey import Survey
+
+COUNT = 50
+
+
+def wanted() -> MouthPath:
+    t = np.arange(COUNT)
+    aperture = 0.5 - 0.5 * np.cos(t / 3)
+    aperture[20:30] = 0
+    closed = (t >= 20) & (t < 30)
+    return path_of(np.stack([aperture, 0.5 + 0.4 * np.sin(t / 5), 0.5 + 0 * t, aperture], 1), closed=closed)
+
+
+def run(model: Any, folder: Any, frames: list[Any], landmarks: Any) -> tuple[list[Any], Any]:
+    with Survey(folder) as survey:
+        drawer = open_drawer(model, survey, wanted(), Fraction(25))
+        out = [drawn_frame(drawer, i, frames[i % len(frames)], landmarks[i % len(frames)]) for i in range(COUNT)]
+    return out, measure(meshes(out))
+
+
+def test_rewrite_follows_the_path(person: Person) -> None:
+    # the frames' own mouths must not matter: they speak something else
+    frames, landmarks = person.frames[::-1], person.landmarks[::-1]
+    _, got = run("rewrite", person.folder, frames, landmarks)
+    path = wanted()
+    assert np.corrcoef(got[:, 0], path.values[:, 0])[0, 1] >= 0.9
+    shut = got[path.closed, 0]
+    assert shut[1:-1].max() < np.percentile(got[:, 0], 35)
+
+
+def test_warp_opens_and_shuts_a_still(tmp_path: Any) -> None:
+    folder = survey_of([portrait()] * 3, np.stack([mesh()] * 3), tmp_path)
+    with Survey(folder) as survey:
+        choice = suited(survey)
+    assert choice.name == "warp" and "hardly opens" in choice.why
+    _, got = run("warp", folder, [portrait()], mesh()[None])
+    path = wanted()
+    assert np.corrcoef(got[:, 0], path.values[:, 0])[0, 1] >= 0.9
+    assert got[path.closed, 0][1:-1].max() < 0.03
+
+
+def test_auto_takes_rewrite_where_the_bank_serves(person: Person) -> None:
+    with Survey(person.folder) as survey:
+        choice = suited(survey)
+    assert choice.name == "rewrite" and "60 mouths" in choice.why
+
+
+@pytest.mark.parametrize("model", ["rewrite", "warp"])
+def test_a_drawing_depends_on_the_packet_only_and_marks_what_it_changes(person: Person, model: Any) -> None:
+    drawings = []
+    for order in (range(6), reversed(range(6))):
+        with Survey(person.folder) as survey:
+            drawer = open_drawer(model, survey, wanted(), Fraction(25))
+            done = {}
+            for index in order:
+                placement = lower_face(person.landmarks[index], 320)
+                crop = np.zeros((320, 320, 3), np.uint8)
+                cut_out(person.frames[index], placement, crop)
+                done[index] = (crop, drawer.draw(index, index / 25, crop, placement, person.landmarks[index]))
+            drawings.append(done)
+    for index in range(6):
+        crop, drawn = drawings[0][index]
+        again = drawings[1][index][1]
+        assert np.array_equal(drawn.picture, again.picture) and np.array_equal(drawn.mask, again.mask)
+        assert np.array_equal(drawn.picture[drawn.mask == 0], crop[drawn.mask == 0])
+        assert 0.02 < (drawn.mask > 0).mean() < 0.7
+    assert (drawings[0][5][1].mask > 0).any()
+
+
+def test_style_widens_the_moves(person: Person) -> None:
+    spans = []
+    for style in (0.5, 1.0):
+        with Survey(person.folder) as survey:
+            drawer = open_drawer("warp", survey, wanted(), Fraction(25), style=style)
+            out = [drawn_frame(drawer, i, person.frames[0], person.landmarks[0]) for i in range(0, 19, 2)]
+        spans.append(np.ptp(measure(meshes(out))[:, 0]))
+    assert spans[0] < 0.75 * spans[1]
