@@ -6,6 +6,7 @@ the sound of a video lies on the same clock as its frames (`decode`), whichever 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -27,12 +28,12 @@ SOUNDFILE_HEADS = (b"RIFF", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd"
 
 
 class Sound(Protocol):
-    """An audio track: `rate` in Hz, `channels`, `duration` in seconds from time zero, and its samples."""
+    """An audio track: `rate` in Hz, `duration` in seconds from time zero; `tally` counts `damaged` packets."""
 
     rate: int
     channels: int
     duration: Fraction
-    damaged: int
+    tally: Counter[str]
 
     def blocks(self) -> Iterator[Samples]:
         """The channel mean, float32[n] in -1..1, from time zero on without gaps."""
@@ -62,7 +63,7 @@ class AudioReader:
     @property
     def damaged(self) -> int:
         """Packets that could not be decoded so far."""
-        return self._sound.damaged
+        return self._sound.tally["damaged"]
 
     def read(self, start_sample: int, count: int) -> Samples:
         """float32[count] from sample `start_sample` of the track at `rate`; zeros before its start and after its end.
@@ -149,12 +150,11 @@ def open_sound(path: str) -> Sound:
 class SoundFileSound:
     """A WAV, FLAC, Ogg … read by libsndfile."""
 
-    damaged = 0
-
     def __init__(self, path: str) -> None:
         import soundfile
 
         self._path = path
+        self.tally: Counter[str] = Counter()
         with soundfile.SoundFile(path) as file:
             self.rate: int = file.samplerate
             self.channels: int = file.channels
@@ -189,7 +189,7 @@ class ContainerSound:
         from stages.media.probe import open_input, picture_start
 
         self.path = path
-        self.damaged = 0
+        self.tally: Counter[str] = Counter()
         with open_input(path) as container:
             if not container.streams.audio:
                 raise ValueError(f"{path} has no audio stream")
@@ -205,7 +205,7 @@ class ContainerSound:
         self.first = presentation(first) - self.zero
         self.frame = Fraction(first.samples, self.rate)
         self.duration = self._end() - self.zero
-        self.damaged = 0
+        self.tally.clear()
 
     def blocks(self) -> Iterator[Samples]:
         from stages.media.probe import open_input
@@ -215,17 +215,11 @@ class ContainerSound:
                 yield np.ascontiguousarray(block.mean(axis=0), np.float32)
 
     def _frames(self, container: Any) -> Iterator[Any]:
-        from av.error import InvalidDataError
-
-        from stages.media.probe import only
+        from stages.media.probe import decoded, only
 
         stream = container.streams.audio[0]
         only(container, stream)
-        for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except InvalidDataError:
-                self.damaged += 1
+        return decoded(container, stream, self.tally)
 
     def _end(self) -> Fraction:
         """Where the last sample ends: packets are counted without decoding, only the last ones are decoded."""

@@ -55,7 +55,7 @@ def sound_track(
     how = sound_codec(sound, suffix, asked)
     zero, in_matroska = sound.zero + begin, suffix in MATROSKA
     if how != "copy":
-        return EncodedSound(sound.path, output, how, zero, in_matroska), None
+        return EncodedSound(sound.path, output, how, zero, in_matroska, sound.tally), None
     reason = _why_not_copied(sound, suffix, begin, end, frame)
     with open_input(sound.path) as container:
         index = container.streams.audio[0].index
@@ -64,7 +64,9 @@ def sound_track(
     if asked == "copy":
         return CopiedTrack(sound.path, index, output, zero, in_matroska), f"the sound is copied as asked, but {reason}"
     codec = "opus" if suffix == ".webm" else "aac"
-    return EncodedSound(sound.path, output, codec, zero, in_matroska), f"the sound is encoded again: {reason}"
+    return EncodedSound(
+        sound.path, output, codec, zero, in_matroska, sound.tally
+    ), f"the sound is encoded again: {reason}"
 
 
 def _why_not_copied(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -102,15 +103,16 @@ def picture_start(path: str) -> Fraction | None:
     return None if first is None else Fraction((first.pts or 0) * first.time_base)
 
 
-def decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """The frames of a stream; packets that are broken are passed over."""
-    from av.error import InvalidDataError
+def decoded(container: Any, stream: Any, tally: Counter[str] | None = None) -> Iterator[Any]:
+    """The frames of a stream; packets that are broken are passed over and counted as `damaged`."""
+    from av.error import FFmpegError
 
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except InvalidDataError:
-            continue
+        except FFmpegError:
+            if tally is not None:
+                tally["damaged"] += 1
 
 
 def probe_video(path: str) -> VideoInfo:
@@ -124,13 +126,8 @@ def probe_video(path: str) -> VideoInfo:
         declared = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
         base = Fraction(stream.time_base)
         audio_start = Fraction(audio.start_time * audio.time_base) if audio and audio.start_time is not None else None
-    with open_input(path) as container:
-        stream = video_stream(container)
-        heads = [frame for frame, _ in zip(decoded(container, stream), range(4), strict=False)]
-        if not heads:
-            raise ValueError(f"{path} has a video stream from which no picture can be decoded")
-        field_order = getattr(stream.codec_context, "field_order", 0)
-        first, codec, shape = heads[0], stream.codec_context.name, stream.sample_aspect_ratio
+    heads, codec, shape, interlaced = _first_frames(path)
+    first = heads[0]
     try:
         orientation = orientation_of(first)
     except ValueError as error:
@@ -149,12 +146,24 @@ def probe_video(path: str) -> VideoInfo:
         sar=1 / aspect if orientation.swaps else aspect,
         pixels=first.format.name,
         codec=codec,
-        interlaced=any(frame.interlaced_frame for frame in heads) or int(field_order) > 1,
+        interlaced=interlaced,
         open_gop=_has_open_gop(rows),
         has_alpha=any(component.is_alpha for component in first.format.components),
         audio_offset=None if audio_start is None else audio_start - (first.pts or 0) * base,
         missing=max(announced - len(rows), 0) if "mp4" in container.format.name else 0,
     )
+
+
+def _first_frames(path: str) -> tuple[list[Any], str, Fraction | None, bool]:
+    """Some frames of the beginning, the decoder's name, the sample aspect ratio, and whether there are two fields."""
+    with open_input(path) as container:
+        stream = video_stream(container)
+        heads = [frame for frame, _ in zip(decoded(container, stream), range(4), strict=False)]
+        if not heads:
+            raise ValueError(f"{path} has a video stream from which no picture can be decoded")
+        context = stream.codec_context
+        interlaced = any(frame.interlaced_frame for frame in heads) or int(context.field_order) > 1
+        return heads, context.name, stream.sample_aspect_ratio, interlaced
 
 
 Row = tuple[int | None, int | None, int, bool]

@@ -5,6 +5,7 @@ Each is written up to the time of the picture, so that what waits in the muxer s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Protocol
@@ -103,10 +104,13 @@ class EncodedSound:
     """Sound decoded, cut and padded to the sample, and encoded in its own rate and channels where the codec has them.
 
     `zero`: the time in the source's container that is the output's 0. Matroska does not say that the last packet of AAC
-    is not played to its end, so there the sound ends with the packet that ends nearest.
+    is not played to its end, so there the sound ends with the packet that ends nearest. `tally`: where packets that are
+    `damaged` and become silence are counted.
     """
 
-    def __init__(self, path: str, output: Any, codec: str, zero: Fraction, in_matroska: bool) -> None:
+    def __init__(
+        self, path: str, output: Any, codec: str, zero: Fraction, in_matroska: bool, tally: Counter[str]
+    ) -> None:
         self._source = open_input(path)
         stream = self._source.streams.audio[0]
         only(self._source, stream)
@@ -120,7 +124,8 @@ class EncodedSound:
         self._output = output
         self._grain = CHUNK if in_matroska and codec == "aac" else 1
         self.about = f"{codec} {self._rate} Hz, {self._layout}, encoded"
-        self._blocks = self._at_rate(gapless(decoded(self._source, stream), stream.rate, zero), stream.rate)
+        frames = decoded(self._source, stream, tally)
+        self._blocks = self._at_rate(gapless(frames, stream.rate, zero), stream.rate)
         self._held = np.zeros((self._channels, 0), np.float32)
         self._place = 0
 

@@ -165,15 +165,24 @@ def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
 
     The last picture is shown from `last` to `end`: a fragmented file knows distances of decoding times only.
     """
-    import av
-
     place = Path(target)
     temporary = place.with_name(f"{place.stem}.whole{place.suffix}")
+    try:
+        _copy_tracks(source, str(temporary), last, end)
+        temporary.replace(place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _copy_tracks(source: str, target: str, last: Fraction, end: Fraction) -> None:
+    import av
+
     with av.open(source) as whole:
         video: Any = whole.streams.video[0]
         base = Fraction(video.time_base)
         options = {"movflags": "faststart", "movie_timescale": str(max(base.denominator, 1000))}
-        with av.open(str(temporary), "w", options=options) as output:
+        with av.open(target, "w", options=options) as output:
             # a track of chapters, which is data here, is made anew by set_chapters
             kept = [stream for stream in whole.streams if stream.type != "data"]
             tracks = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in kept}
@@ -188,7 +197,6 @@ def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
                     packet.duration = left if packet.pts >= round(last / base) else min(packet.duration, left)
                 packet.stream = tracks[packet.stream.index]
                 output.mux(packet)
-    temporary.replace(place)
 
 
 def tags(colour: Colour) -> tuple[int, int, int, int]:

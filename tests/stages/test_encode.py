@@ -459,3 +459,20 @@ def test_no_frames_is_an_error(tmp_path: Path) -> None:
         encode.finish()
     encode.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_sound_is_silent_and_said(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", Clip(count=50))
+    sound = write_sound(tmp_path / "a.m4a", Sound(beeps([0.2, 1.0, 1.8], 2, 48_000)))
+    data = bytearray(sound.read_bytes())
+    with av.open(str(sound)) as container:
+        middle = [packet for packet in container.demux() if packet.size and 0.9 < packet.pts / 48_000 < 1.2]
+    for packet in middle:
+        data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    sound.write_bytes(data)
+    encode = Encode(str(tmp_path / "out.mp4"), audio=str(sound), audio_codec="aac")
+    notes = transcode(Decode(str(source)), encode).notes
+    assert encode.counts["damaged_sound_packets"] > 5 and any("silence" in note for note in notes)
+    with AudioReader(str(tmp_path / "out.mp4")) as reader:
+        heard = beep_times(reader.read(0, 32_000), 16_000)
+    assert [heard[0], heard[-1]] == pytest.approx([0.2, 1.8], abs=0.003)
