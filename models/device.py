@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 DtypeName = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -57,3 +58,12 @@ def lower_precision(device: torch.device, dtype: torch.dtype) -> AbstractContext
     import torch
 
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def narrow(network: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights that `lower_precision` multiplies with in `dtype`: else they are converted at each use."""
+    from torch import nn
+
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):
+            module.to(dtype)

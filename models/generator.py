@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.checkpoint import file_format, load_weights
-from models.device import choose_device, choose_dtype, dtype_word
+from models.device import choose_device, choose_dtype, dtype_word, narrow
 from models.registry import converted, find_model, weights
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def _filled(network_type: type[N], name: str, hardware: _Hardware) -> N:
     with torch.device("meta"):
         network = network_type()
     load_weights(network, hardware.source, name)
+    narrow(network, hardware.dtype)
     if hardware.compile:
         for block in network.children():
             for part in block.children() if isinstance(block, torch.nn.ModuleList) else (block,):

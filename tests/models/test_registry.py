@@ -152,3 +152,17 @@ def test_weights_by_their_path_need_no_registry(wav2lip_file, diff2lip_file):
     assert {key: about[key] for key in expected} == expected
     with pytest.raises(ValueError, match="steps: 0"):
         load_generator("diff2lip", path=str(diff2lip_file), device="cpu", steps=0)
+
+
+@pytest.mark.parametrize("name", ["wav2lip", "diff2lip"])
+def test_bf16_draws_nearly_the_same(request, name):
+    path = str(request.getfixturevalue(f"{name}_file"))
+    speech = np.random.default_rng(2).uniform(-4, 4, (1, 80, 16)).astype(np.float32)
+    drawn = []
+    for dtype in ("fp32", "bf16"):
+        generator = load_generator(name, path=path, device="cpu", dtype=dtype, steps=1)
+        shape = (2, 1, generator.size, generator.size, 3)
+        crops, references = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+        drawn.append(generator.draw(crops, references, speech).astype(int))
+        assert generator.about()["dtype"] == dtype
+    assert 0 < np.abs(drawn[0] - drawn[1]).mean() < 3
