@@ -151,7 +151,8 @@ def learn(speech: Speech, times: Doubles, measures: Floats) -> tuple[Learned | N
     `times` float64 [n]: seconds of the video's frames, rising, on the clock of `speech`. `measures` float32 [n, 4]: the
     mouth (`geometry.measure`), NaN where no face is seen.
     """
-    seen = np.isfinite(measures).all(axis=1) & (times >= 0) & (times < min(speech.duration, times[0] + MOST))
+    last = min(speech.duration, float(times.min(initial=np.inf)) + MOST)
+    seen = np.isfinite(measures).all(axis=1) & (times >= 0) & (times < last)
     if seen.sum() < 2:
         return None, "the general map, since the video's own sound and its faces do not meet"
     times, units = times[seen], Range.of(measures[seen]).units(measures[seen]).astype(np.float64)

@@ -114,6 +114,11 @@ def test_too_little_speech_with_a_face_teaches_nothing(seconds: float, found: fl
     assert learned is None and why.startswith("the general map, since")
 
 
+def test_a_survey_without_frames_teaches_nothing() -> None:
+    learned, why = learn(talk(5, 1), np.zeros(0), np.zeros((0, 4), np.float32))
+    assert learned is None and "do not meet" in why
+
+
 def test_frames_without_a_face_are_left_out() -> None:
     first, second = talk(40, 1), talk(20, 2)
     times, measures = person(first, own_way=1.0)
