@@ -36,13 +36,19 @@ class Joined:
             raise ValueError(f"the parts of {path} overlap: two pictures are shown at the same time")
         gap = self._shown[-1] - self._shown[-2] if len(self._shown) > 1 else 1
         self._end = self._shown[-1] + gap if end is None else max(round(end / base), self._shown[-1] + 1)
+        self._is_mp4 = container_of(path) in (".mp4", ".mov")
         place = Path(path)
         self._spare = place.with_name(f"{place.stem}.joining{place.suffix}")
-        self.container = av.open(str(self._spare), "w", options=_options(path, base))
+        self.container = av.open(str(self._spare), "w", options=self._options())
         with open_input(parts[0][0]) as first:
             self.container.metadata.update(metadata_of(parts[0][0]))
             self._stream: Any = self.container.add_stream_from_template(video_stream(first))
         self._stream.time_base = base
+
+    def _options(self) -> dict[str, str]:
+        if not self._is_mp4:
+            return {}
+        return {"movflags": "faststart", "movie_timescale": str(max(self._base.denominator, 1000))}
 
     @property
     def frames(self) -> int:
@@ -97,6 +103,9 @@ class Joined:
         packet.time_base = self._base
         packet.pts, packet.dts = tick, self._decoded(at, delay)
         packet.duration = (self._shown[after] if after < len(self._shown) else self._end) - tick
+        if at == len(self._ticks) - 1 and self._is_mp4:
+            # MP4 knows distances of decoding times only; that of the last packet makes the track as long as it is.
+            packet.duration = max(self._end - packet.dts + self._decoded(0, delay), 1)
         packet.stream = self._stream
         self.container.mux(packet)
 
@@ -108,9 +117,3 @@ class Joined:
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     return (packet for packet in container.demux(stream) if packet.size)
-
-
-def _options(path: str, base: Fraction) -> dict[str, str]:
-    if container_of(path) in (".mp4", ".mov"):
-        return {"movflags": "faststart", "movie_timescale": str(max(base.denominator, 1000))}
-    return {}
