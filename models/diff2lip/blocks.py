@@ -91,11 +91,11 @@ class ResidualBlock(nn.Module):
         self.shrink = shrink
         self.grow = grow
         first = GrowingConvolution(channels, out_channels) if grow else nn.Conv2d(channels, out_channels, 3, padding=1)
-        self.in_layers = nn.Sequential(nn.GroupNorm(GROUPS, channels), nn.SiLU(), first)
+        self.in_layers = nn.Sequential(nn.GroupNorm(GROUPS, channels), nn.SiLU(inplace=True), first)
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, out_channels))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(GROUPS, out_channels),
-            nn.SiLU(),
+            nn.SiLU(inplace=True),
             nn.Identity(),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
@@ -103,15 +103,16 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """[N, channels, h, w], [N, embedding] → [N, out_channels, h', w']."""
-        norm, _, convolution = self.in_layers
-        h = F.silu(norm(x), inplace=not self.training)
+        norm, activation, convolution = self.in_layers
+        h = activation(norm(x))
         if self.shrink is not None:
             h, x = F.avg_pool2d(h, self.shrink), F.avg_pool2d(x, self.shrink)
         if self.grow:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         h = convolution(h)
-        h = h + self.emb_layers(embedding).to(h.dtype)[:, :, None, None]
-        out: Tensor = self.skip_connection(x) + self.out_layers(h)
+        h += self.emb_layers(embedding).to(h.dtype)[:, :, None, None]
+        out: Tensor = self.out_layers(h)
+        out += self.skip_connection(x)
         return out
 
 
