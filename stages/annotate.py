@@ -59,7 +59,7 @@ def _box(picture: Frame, face: Floats, text: str) -> None:
     scale = 0.5 * thickness
     cv2.rectangle(picture, (x0, y0), (x1, y1), BOX, thickness, cv2.LINE_AA)
     (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-    base = y0 - 2 * thickness if y0 - high > 4 * thickness else y0 + high + 4 * thickness
+    base = y0 - 2 * thickness if y0 - high > 4 * thickness else max(y0, 0) + high + 4 * thickness
     left = min(max(x0, 0), max(picture.shape[1] - wide, 0))
     cv2.rectangle(picture, (left, base + thickness), (left + wide, base - high - thickness), BOX, cv2.FILLED)
     cv2.putText(picture, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), thickness, cv2.LINE_AA)
