@@ -357,6 +357,8 @@ class Hub:
             self.stats[name].counts.update(counts)
         for name, notes in extras.get("notes", {}).items():
             self.notes.extend((name, note) for note in notes)
+        for name, about in extras.get("about", {}).items():
+            self.stats[name].about = about
         if "cpu" in extras:
             self.stats[names[0]].cpu[hand.identity.decode()] = extras["cpu"]
 

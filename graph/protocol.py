@@ -17,7 +17,7 @@ Worker to hub:
   FAILED     [task, stage, index, message, traceback]     the index is None if it was a whole batch
   BROKEN     [stage, phase, message, traceback]           it could not open, configure or finish
   FINISHED   [outputs, extras]
-Extras are {counts, notes, cpu} by what has happened since the last message.
+Extras are {counts, notes, cpu} by what has happened since the last message, and {about} at the end.
 
 Nothing is unpickled anywhere, and a message has a largest size.
 """

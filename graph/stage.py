@@ -209,7 +209,7 @@ class _Declared:
         """In the worker, before any packet: load models, open files. What it raises stops the run before it flows."""
 
     def about(self) -> dict[str, Any]:
-        """Plain facts for the report, asked after `open` and `configure`: model, device, provider."""
+        """Plain facts for the report, asked before the first packet and after the last: model, device, findings."""
         return {}
 
     def finish(self) -> Sequence[Output]:

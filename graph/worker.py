@@ -200,11 +200,15 @@ class Worker:
         self.outputs: list[str] = outputs
         self.source = source
         self.places = _Places(self.slots, self.members, batch)
-        about = {}
+        self.send(protocol.READY, self.about())
+
+    def about(self) -> dict[str, dict[str, Any]]:
+        """What each stage says of itself: asked before the first packet, and once more after the last."""
+        found = {}
         for member in self.members:
             with _named(member.name):
-                about[member.name] = member.stage.about()
-        self.send(protocol.READY, about)
+                found[member.name] = member.stage.about()
+        return found
 
     # -------------------------------------------------------------------------------------------------------- work
 
@@ -334,7 +338,7 @@ class Worker:
             with _named(member.name):
                 for one in member.stage.finish():
                     outputs.append([member.name, one.path, one.frames, one.duration, one.about])
-        self.send(protocol.FINISHED, outputs, self.extras(everything=True))
+        self.send(protocol.FINISHED, outputs, {**self.extras(everything=True), "about": self.about()})
 
     def close(self) -> None:
         """Every stage gets its `close`, also when another one's raises; what they raise is for the one who watches."""
