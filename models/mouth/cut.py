@@ -52,7 +52,7 @@ def face_box(landmarks: Floats, size: int) -> Floats:
     The box goes from the forehead to the chin, as the face detector's does that Wav2Lip's crops come from.
     """
     low, high = landmarks.min(0), landmarks.max(0)
-    k = size / np.maximum(high - low, 1)
+    k = size / (high - low + 1)
     return np.array([[k[0], 0, (0.5 - low[0]) * k[0] - 0.5], [0, k[1], (0.5 - low[1]) * k[1] - 0.5]], np.float32)
 
 

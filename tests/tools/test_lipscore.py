@@ -1,0 +1,107 @@
+"""lipscore tells a mouth that follows from one that does not, and a clean picture from a spoilt one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from models.mouth.geometry import measure
+from models.mouth.path import MouthPath
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "models" / "mouth"))
+from person import Person, speaking_person  # noqa: E402
+
+
+def lipscore() -> Any:
+    spec = importlib.util.spec_from_file_location("lipscore", ROOT / "tools" / "lipscore.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lipscore"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def video(path: Path, frames: list[Any]) -> str:
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "bgr0"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return speaking_person(tmp_path_factory.mktemp("person"), 40)
+
+
+def path_csv(person: Person, place: Path, order: int = 1) -> str:
+    known = measure(person.landmarks)[::order, :2]
+    units = (known - known.min(0)) / np.ptp(known, axis=0)
+    none = np.zeros(len(units), bool)
+    values = np.concatenate([units, units * 0], 1).astype(np.float32)
+    MouthPath(np.arange(len(units)) / 25, values, none, units[:, 0] < 0.02).write(place)
+    return str(place)
+
+
+def test_a_mouth_that_follows_scores_high(person: Person, tmp_path: Path) -> None:
+    tool = lipscore()
+    spoken = video(tmp_path / "spoken.mkv", person.frames)
+    still = video(tmp_path / "still.mkv", [person.frames[10]] * 40)  # the mouth wide open
+    target = path_csv(person, tmp_path / "target.csv")
+    good, got = tool.score(spoken, target, spoken, spoken)
+    assert good["target"]["aperture"] > 0.85 and abs(good["target"]["aperture_lag_s"]) <= 0.04
+    assert good["target"]["closures"] >= 2 and good["target"]["closures_hit"] > 0.6
+    assert good["truth"]["aperture"] == pytest.approx(1.0)
+    assert good["source"] == {
+        "flicker": 1.0,
+        "sharpness": 1.0,
+        "seam": 1.0,
+        "psnr_outside_db": pytest.approx(138.13, abs=0.1),
+    }
+    bad = tool.score(still, target, None, spoken)[0]["target"]
+    assert abs(bad["aperture"]) < 0.5 and bad["closures_hit"] == 0
+    tool.sheet(spoken, got.landmarks, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+def test_blur_and_damage_are_seen(person: Person, tmp_path: Path) -> None:
+    tool = lipscore()
+    damaged = []
+    for frame in person.frames[:10]:
+        soft = (
+            frame.astype(np.uint16) + np.roll(frame, 2, 0) + np.roll(frame, 2, 1) + np.roll(frame, (2, 2), (0, 1))
+        ) // 4
+        soft[:40] = 0
+        damaged.append(soft.astype(np.uint8))
+    source = video(tmp_path / "source.mkv", person.frames[:6])  # shorter: played back and forth
+    scores, _ = tool.score(video(tmp_path / "damaged.mkv", damaged), None, None, source)
+    assert scores["source"]["sharpness"] < 0.7
+    assert scores["source"]["psnr_outside_db"] < 25
+
+
+def test_a_source_bounces(person: Person, tmp_path: Path) -> None:
+    numbered = [np.full((64, 64, 3), 20 * index, np.uint8) for index in range(5)]
+    frames = lipscore().bounced(video(tmp_path / "numbered.mkv", numbered))
+    shown = [int(next(frames)[0, 0, 0]) // 20 for _ in range(12)]
+    assert shown == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3]
+
+
+def test_the_command_prints_json_and_one_line_for_a_wrong_file(person: Person, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "lipscore.py")]
+    spoken = video(tmp_path / "spoken.mkv", person.frames[:5])
+    done = subprocess.run([*command, spoken, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["frames"] == 5
+    wrong = subprocess.run([*command, str(tmp_path / "none.mp4")], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1 and wrong.stderr.startswith("lipscore: ") and wrong.stderr.count("\n") == 1

@@ -1,0 +1,291 @@
+"""Judge a lip-synced video by what can be seen in it: the mouth against its target, the picture against its source.
+
+    python tools/lipscore.py OUTPUT [--target path.csv] [--truth real.mp4] [--source src.mp4] [--sheet out.png] [--json]
+
+A fresh face mesh of every frame of OUTPUT is measured (aperture |13-14|, width |61-291|, over the face height). With
+--target: correlation with the path, at lag 0 and at the best lag within 0.12 s, closures in which the lips touch
+within a frame, how open the mouth is in silence. With --truth: the same correlations with a real mouth. With --source
+(whose frames OUTPUT shows, played back and forth if it is shorter): flicker, seam, sharpness, and PSNR outside the
+mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from models.mouth.geometry import JAW, Floats, face_height, measure
+from models.mouth.path import MouthPath, runs
+
+Picture = npt.NDArray[np.uint8]
+
+#: seconds within which the best lag is looked for
+_LAG = 0.12
+#: lips touch where the aperture is below this percentile of the source's (of the output's own without --source)
+_PERCENTILE = 15
+
+
+@dataclass
+class Mouths:
+    """`times` [n] in seconds from the first frame, `measures` [n, 4], `landmarks` [n, 468, 2]; NaN without a face."""
+
+    times: npt.NDArray[np.float64]
+    measures: Floats
+    landmarks: Floats
+
+
+class FaceMeshes:
+    """The mesh of the largest face of single frames."""
+
+    def __init__(self) -> None:
+        from models.faces.detectors import open_detector
+        from models.faces.mesh import Mesh, region_of_face
+
+        self._region = region_of_face
+        self._detect = open_detector("blazeface")
+        self._mesh = Mesh()
+
+    def __call__(self, frame: Picture) -> Floats:
+        """Landmarks [468, 2] of a frame, found without knowledge of other frames; NaN where there is no face."""
+        faces = self._detect(frame)
+        if not len(faces):
+            return np.full((468, 2), np.nan, np.float32)
+        return self._mesh(frame, self._region(faces[0]))[0]
+
+
+def frames(path: str) -> Iterator[tuple[float, Picture]]:
+    """Time in seconds from the first frame, and RGB, of every frame."""
+    import av
+
+    with av.open(path) as container:
+        first: float | None = None
+        for frame in container.decode(video=0):
+            time = float(frame.time or 0.0)
+            first = time if first is None else first
+            yield time - first, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def mouths(path: str) -> Mouths:
+    """Measure a whole video."""
+    meshes = FaceMeshes()
+    times, points = [], []
+    for time, frame in frames(path):
+        times.append(time)
+        points.append(meshes(frame))
+    landmarks = np.stack(points)
+    return Mouths(np.array(times), measure(landmarks), landmarks)
+
+
+def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    """Pearson's, over where both are known; 0 where one does not move."""
+    known = np.isfinite(a) & np.isfinite(b)
+    if known.sum() < 3 or np.std(a[known]) == 0 or np.std(b[known]) == 0:
+        return 0.0
+    return float(np.corrcoef(a[known], b[known])[0, 1])
+
+
+def against(got: Mouths, times: npt.NDArray[np.float64], wanted: npt.NDArray[Any]) -> dict[str, float]:
+    """Correlations of aperture and width with `wanted` [m, 4] at `times`: at lag 0, and best (a lag > 0 is late)."""
+    scores: dict[str, float] = {}
+    for column, name in enumerate(("aperture", "width")):
+        best = (-2.0, 0.0)
+        for lag in np.arange(-_LAG, _LAG + 1e-9, 0.02):
+            moment = got.times - lag
+            inside = (moment >= times[0]) & (moment <= times[-1])
+            r = correlation(
+                np.where(inside, got.measures[:, column], np.nan), np.interp(moment, times, wanted[:, column])
+            )
+            best = max(best, (r, float(lag)))
+            if abs(lag) < 1e-9:
+                scores[name] = round(r, 3)
+        scores[f"{name}_best"], scores[f"{name}_lag_s"] = round(best[0], 3), round(best[1], 2)
+    return scores
+
+
+def target_scores(got: Mouths, path: MouthPath, shut_below: float) -> dict[str, float]:
+    """How the mouth follows a path: correlations, closures hit, openness in silence."""
+    scores = against(got, path.times, path.values)
+    step = float(np.median(np.diff(got.times)))
+    hits = []
+    for first, last in runs(path.closed):
+        near = (got.times >= path.times[first] - step) & (got.times <= path.times[last] + step)
+        if near.any():
+            hits.append(bool(np.nanmin(got.measures[near, 0]) <= shut_below))
+    silent = path.at(got.times).silent
+    scores["shut_below"] = round(shut_below, 4)
+    scores["closures"], scores["closures_hit"] = len(hits), round(float(np.mean(hits)), 3) if hits else float("nan")
+    if silent.any():
+        scores["open_in_silence"] = round(float(np.nanmean(got.measures[silent, 0])), 4)
+    return scores
+
+
+@dataclass
+class Pictures:
+    """Running sums over frames, of the output and of its source."""
+
+    flicker: list[tuple[float, float]] = field(default_factory=list)
+    sharpness: list[tuple[float, float]] = field(default_factory=list)
+    seam: list[tuple[float, float]] = field(default_factory=list)
+    error: float = 0.0
+    count: int = 0
+
+    def scores(self) -> dict[str, float]:
+        """Ratios output over source, and PSNR in dB."""
+        ratios = {
+            name: round(float(np.sum(rows, 0)[0] / max(np.sum(rows, 0)[1], 1e-6)), 3)
+            for name, rows in (("flicker", self.flicker), ("sharpness", self.sharpness), ("seam", self.seam))
+            if rows
+        }
+        mean = self.error / max(self.count, 1)
+        return {**ratios, "psnr_outside_db": round(float(10 * np.log10(255**2 / max(mean, 1e-9))), 2)}
+
+
+def picture_scores(output: str, source: str, landmarks: Floats) -> dict[str, float]:
+    """Compare the pictures of OUTPUT with those of its source, frame by frame (see `bounced`)."""
+    import cv2
+
+    sums = Pictures()
+    before: tuple[Picture, Picture] | None = None
+    for (_, out), real, points in zip(frames(output), bounced(source), landmarks, strict=False):
+        if not np.isfinite(points).all():
+            before = None
+            continue
+        grey = (cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.cvtColor(real, cv2.COLOR_RGB2GRAY))
+        mouth, edge, outside = _regions(points, grey[0].shape)
+        sharp = [float(np.abs(cv2.Laplacian(one, cv2.CV_32F))[mouth].mean()) for one in grey]
+        sums.sharpness.append((sharp[0], sharp[1]))
+        slopes = [cv2.magnitude(*(cv2.Sobel(one, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))) for one in grey]
+        sums.seam.append((float(slopes[0][edge].mean()), float(slopes[1][edge].mean())))
+        if before is not None:
+            moves = [_change(a, b) for a, b in zip(grey, before, strict=True)]
+            sums.flicker.append((float(moves[0][mouth].mean()), float(moves[1][mouth].mean())))
+        sums.error += float(np.square(out[outside].astype(np.float32) - real[outside]).mean())
+        sums.count += 1
+        before = (np.asarray(grey[0], np.uint8), np.asarray(grey[1], np.uint8))
+    return sums.scores()
+
+
+def _change(now: Any, then: Any) -> npt.NDArray[np.float32]:
+    """Change from one frame to the next, noise left out."""
+    import cv2
+
+    change = cv2.absdiff(cv2.GaussianBlur(now, (0, 0), 1.5), cv2.GaussianBlur(then, (0, 0), 1.5))
+    return np.asarray(change, np.float32)
+
+
+def _regions(points: Floats, shape: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """Boolean masks: skin and lips inside the lower face, a band along its edge, and what lies well outside of it."""
+    import cv2
+
+    outline = points[[2, 98, 205, 147, 192, *JAW[2:-2], 416, 376, 425, 327]]
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(outline.round().astype(np.int32)), 255)
+    height = float(face_height(points))
+
+    def square(share: float) -> Any:
+        return np.ones((max(3, int(share * height) | 1),) * 2, np.uint8)
+
+    band = (cv2.dilate(mask, square(0.04)) > 0) & (cv2.erode(mask, square(0.12)) == 0)
+    return mask > 0, band, cv2.dilate(mask, square(0.6)) == 0
+
+
+def bounced(path: str) -> Iterator[Picture]:
+    """The frames of a video without end, forth and back, the ends once each; decoded anew at each turn."""
+    import itertools
+
+    count = sum(1 for _ in frames(path))
+    for turn in itertools.count():
+        if turn % 2 == 0:
+            yield from (frame for index, (_, frame) in enumerate(frames(path)) if turn == 0 or index > 0)
+        else:
+            yield from _backwards(path, count)
+
+
+def _backwards(path: str, count: int, block: int = 50) -> Iterator[Picture]:
+    for last in range(count - 1, 0, -block):
+        first = max(0, last - block)
+        part = [frame for index, (_, frame) in enumerate(frames(path)) if first <= index < last]
+        yield from reversed(part)
+
+
+def sheet(output: str, landmarks: Floats, path: Path, columns: int = 8, lines: int = 6) -> None:
+    """A page of mouths at full size, evenly over the video, as PNG."""
+    import cv2
+
+    known = [index for index in range(len(landmarks)) if np.isfinite(landmarks[index]).all()]
+    if not known:
+        return
+    picks = {known[int(i)] for i in np.linspace(0, len(known) - 1, min(columns * lines, len(known)))}
+    half = int(np.median(face_height(landmarks[known])) * 0.36)
+    tiles = []
+    for index, (_, frame) in enumerate(frames(output)):
+        if index in picks:
+            x, y = (landmarks[index][[13, 152]].mean(0)).round().astype(int)
+            padded = cv2.copyMakeBorder(frame, half, half, half, half, cv2.BORDER_REPLICATE)
+            tile = np.ascontiguousarray(padded[max(0, y) :, max(0, x) :][: 2 * half, : 2 * half, ::-1])
+            tile = cv2.copyMakeBorder(
+                tile, 0, 2 * half - tile.shape[0], 0, 2 * half - tile.shape[1], cv2.BORDER_CONSTANT
+            )
+            cv2.putText(tile, str(index), (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 255, 0))
+            tiles.append(tile)
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    if not cv2.imwrite(str(path), np.vstack(rows)):
+        raise OSError(f"cannot write {path}")
+
+
+def score(output: str, target: str | None, truth: str | None, source: str | None) -> tuple[dict[str, Any], Mouths]:
+    """All that is asked for, by name."""
+    got = mouths(output)
+    found = np.isfinite(got.measures[:, 0])
+    scores: dict[str, Any] = {"output": output, "frames": len(got.times), "with_face": round(float(found.mean()), 3)}
+    reference = mouths(source) if source else got
+    if target:
+        shut = float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE))
+        scores["target"] = target_scores(got, MouthPath.read(target), shut)
+    if truth:
+        real = mouths(truth)
+        known = np.isfinite(real.measures[:, 0])
+        scores["truth"] = against(got, real.times[known], real.measures[known])
+    if source:
+        scores["source"] = picture_scores(output, source, got.landmarks)
+    return scores, got
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output")
+    for name in ("target", "truth", "source", "sheet"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    arguments = parser.parse_args()
+    try:
+        scores, got = score(arguments.output, arguments.target, arguments.truth, arguments.source)
+        if arguments.sheet:
+            sheet(arguments.output, got.landmarks, Path(arguments.sheet))
+    except (OSError, ValueError) as error:
+        print(f"lipscore: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps(scores))
+        return 0
+    for name, value in scores.items():
+        print(f"{name}: {value}" if not isinstance(value, dict) else f"{name}:")
+        for inner, number in value.items() if isinstance(value, dict) else ():
+            print(f"  {inner:18} {number}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
