@@ -31,7 +31,7 @@ class Encode(Sink):
     beside the output as `NAME.partial.mp4` and can be played.
 
     `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless, RGB), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
-    better (h264: 18). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
+    better (h264: 16). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the

@@ -25,8 +25,8 @@ class VideoCodec:
 
 
 CODECS = {
-    "h264": VideoCodec("libx264", 18, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
-    "hevc": VideoCodec("libx265", 20, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+    "h264": VideoCodec("libx264", 16, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
+    "hevc": VideoCodec("libx265", 18, 51, "veryfast", "yuv420p", "yuv444p", (".mp4", ".mov", ".mkv")),
     "av1": VideoCodec("libsvtav1", 25, 63, "8", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
     "vp9": VideoCodec("libvpx-vp9", 24, 63, "5", "yuv420p", "yuv420p", (".mp4", ".mkv", ".webm")),
     "prores": VideoCodec("prores_ks", None, 0, "auto", "yuv422p10le", "yuv444p10le", (".mov", ".mkv")),

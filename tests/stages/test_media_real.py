@@ -31,7 +31,8 @@ def test_a_real_clip_comes_out_as_it_went_in(tmp_path: Path, name: str) -> None:
     assert run.outputs[0].frames == len(times)
     before, after = run_stage(Decode(str(source), end=SECONDS)), run_stage(Decode(str(target)))
     assert [packet.time for packet in after] == [packet.time for packet in before]
-    assert min(psnr(one.frame, other.frame) for one, other in zip(before, after, strict=True)) > 37
+    ratios = [psnr(one.frame, other.frame) for one, other in zip(before, after, strict=True)]
+    assert np.mean(ratios) > 40 and min(ratios) > 38
     shift = np.mean(
         [one.frame.mean((0, 1)) - other.frame.mean((0, 1)) for one, other in zip(before, after, strict=True)]
     )

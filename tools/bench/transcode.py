@@ -92,7 +92,7 @@ def graph(video: Path, folder: Path) -> int:
 def ffmpeg(video: Path, folder: Path) -> int:
     """The same by ffmpeg, which stays in YUV."""
     target = folder / OUTPUT
-    encoder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-threads", "2", "-c:a", "copy"]
+    encoder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-threads", "2", "-c:a", "copy"]
     command = ["ffmpeg", "-y", "-v", "error", "-threads", "2", "-i", str(video), *encoder, str(target)]
     subprocess.run(command, check=True)
     with av.open(str(target)) as container:
