@@ -10,17 +10,26 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-SWEEPS = 12
-#: Between boxes beside each other, and the width that a bend of a link takes.
-BESIDE, BEND = 36.0, 10.0
+#: Rounds that order the layers.
+ORDERINGS = 12
+#: Most rounds over all layers, and the way that nothing may have gone in one for it to be the last.
+SWEEPS, STILL = 1000, 0.02
+#: How much more a link's way aside counts at each end that is a bend or a label, which reaches less than this far left.
+STRAIGHT, THIN = 3.0, 8.0
+#: Between things beside each other, and between layers.
+BESIDE, BELOW = 22.0, 26.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a box."""
+    """How far a box reaches to the left and right of the line on which its links go, and its height."""
 
-    width: float
+    left: float
+    right: float
     height: float
+
+
+BEND = Size(4, 4, 0)
 
 
 @dataclass
@@ -33,8 +42,8 @@ class Spot:
 
 @dataclass(frozen=True)
 class Layout:
-    """`boxes`: the middle of each by name; `links`: the points that each passes, from the bottom of the upper box to
-    the top of the lower, straight through every layer between them; `width`, `height`: of it all.
+    """`boxes`: the line and the middle of each by name; `links`: the points that each passes, from the bottom of the
+    upper box to the top of the lower, straight through every layer between them; `width`, `height`: of it all.
     """
 
     boxes: dict[str, Spot]
@@ -43,11 +52,11 @@ class Layout:
     height: float
 
 
-def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], between: Sequence[float]) -> Layout:
-    """Place boxes. `sizes` in topological order; `between`: the room below each layer, as `layers` numbers them."""
+def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layout:
+    """Place boxes; `sizes` in topological order."""
     layer = layers(sizes, links)
     paths = {link: _bends(link, layer) for link in links}
-    all_sizes = dict(sizes) | {bend: Size(BEND, 0) for path in paths.values() for bend in path[1:-1]}
+    all_sizes = dict(sizes) | {bend: BEND for path in paths.values() for bend in path[1:-1]}
     rows: list[list[str]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
     for name, at in layer.items():
         rows[at].append(name)
@@ -59,10 +68,11 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], between
             near[above].append((below, 1))
             near[below].append((above, -1))
     _order(rows, near)
+    _uncross(rows, near)
     x = _columns(rows, near, all_sizes)
-    y, tall, height = _heights(rows, all_sizes, between)
-    left = min((x[name] - all_sizes[name].width / 2 for name in x), default=0.0)
-    right = max((x[name] + all_sizes[name].width / 2 for name in x), default=0.0)
+    y, tall, height = _heights(rows, all_sizes)
+    left = min((x[name] - all_sizes[name].left for name in x), default=0.0)
+    right = max((x[name] + all_sizes[name].right for name in x), default=0.0)
     spots = {name: Spot(x[name] - left, y[at]) for at, row in enumerate(rows) for name in row}
     points: dict[tuple[str, str], list[Spot]] = {}
     for (above, below), path in paths.items():
@@ -76,13 +86,13 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], between
 
 
 def layers(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The layer of each box. A box that begins a path is moved down to just above the first that needs it."""
+    """The layer of each box: as high as it can be, or, with no more links in than out, as low."""
     layer: dict[str, int] = {}
     for name in sizes:
         layer[name] = max((layer[above] + 1 for above, below in links if below == name), default=0)
     for name in reversed(list(sizes)):
         below = [layer[other] for above, other in links if above == name]
-        if below and not any(other == name for _, other in links):
+        if below and sum(other == name for _, other in links) <= len(below):
             layer[name] = min(below) - 1
     return layer
 
@@ -94,7 +104,7 @@ def _bends(link: tuple[str, str], layer: Mapping[str, int]) -> list[str]:
 
 def _order(rows: list[list[str]], near: Mapping[str, list[tuple[str, int]]]) -> None:
     """Reorder each row by the mean place of its neighbours above, then below, and so on."""
-    for sweep in range(SWEEPS):
+    for sweep in range(ORDERINGS):
         side = -1 if sweep % 2 == 0 else 1
         for row in rows if side < 0 else reversed(rows):
             places = {name: at for one in rows for at, name in enumerate(one)}
@@ -105,52 +115,73 @@ def _order(rows: list[list[str]], near: Mapping[str, list[tuple[str, int]]]) -> 
             row.sort(key=lambda name: means[name])
 
 
+def _uncross(rows: list[list[str]], near: Mapping[str, list[tuple[str, int]]]) -> None:
+    """Swap neighbours in a row wherever fewer links cross then; each swap leaves fewer, so it ends."""
+    places = {name: at for row in rows for at, name in enumerate(row)}
+
+    def crossings(left: str, right: str) -> int:
+        sides = [(places[one], places[two]) for one, up in near[left] for two, other in near[right] if up == other]
+        return sum(one > two for one, two in sides)
+
+    swapped = True
+    while swapped:
+        swapped = False
+        for row in rows:
+            for at in range(len(row) - 1):
+                left, right = row[at : at + 2]
+                if crossings(left, right) > crossings(right, left):
+                    row[at : at + 2] = right, left
+                    places[left], places[right] = at + 1, at
+                    swapped = True
+
+
 def _columns(
     rows: list[list[str]], near: Mapping[str, list[tuple[str, int]]], sizes: Mapping[str, Size]
 ) -> dict[str, float]:
-    """The x of each: as near to the mean of all its neighbours as those beside it let it be."""
+    """The x of each: the links' ways aside, squared and summed, are as small as can be while nothing touches.
+
+    Minimised by one row after the other, which is exact for a row and never makes the sum larger.
+    """
     x: dict[str, float] = {}
     for row in rows:
-        at = 0.0
-        for name in row:
-            at += sizes[name].width / 2
-            x[name] = at
-            at += sizes[name].width / 2 + BESIDE
-        for name in row:
-            x[name] -= (at - BESIDE) / 2
+        x.update(zip(row, _apart([0.0] * len(row), [sizes[name] for name in row], [1.0] * len(row)), strict=True))
+    thin = {name for name in near if sizes[name].left < THIN}
+    pull = {name: [(other, STRAIGHT ** len(thin & {name, other})) for other, _ in near[name]] for name in near}
     for sweep in range(SWEEPS):
+        before = dict(x)
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            wanted = [_mean([x[other] for other, _ in near[name]], x[name]) for name in row]
-            x.update(zip(row, _apart(wanted, [sizes[name].width for name in row]), strict=True))
+            weights = [sum(weight for _, weight in pull[name]) or 1.0 for name in row]
+            wanted = [
+                sum(x[other] * weight for other, weight in pull[name]) / total if pull[name] else x[name]
+                for name, total in zip(row, weights, strict=True)
+            ]
+            x.update(zip(row, _apart(wanted, [sizes[name] for name in row], weights), strict=True))
+        if all(abs(x[name] - before[name]) < STILL for name in x):
+            break
     return x
 
 
-def _apart(wanted: list[float], widths: list[float]) -> list[float]:
-    """The places nearest to those wanted (least squares) at which nothing touches: pool adjacent violators."""
+def _apart(wanted: list[float], sizes: list[Size], weights: list[float]) -> list[float]:
+    """The places nearest to those wanted (weighted least squares) at which nothing touches: pool adjacent violators."""
     offsets = [0.0]
-    for left, right in itertools.pairwise(widths):
-        offsets.append(offsets[-1] + (left + right) / 2 + BESIDE)
-    blocks: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        total, count = want - offset, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks[-1][1]
-            blocks.pop()
-        blocks.append((total, count))
-    levels = [total / count for total, count in blocks for _ in range(count)]
+    for one, two in itertools.pairwise(sizes):
+        offsets.append(offsets[-1] + one.right + BESIDE + two.left)
+    blocks: list[tuple[float, float, int]] = []
+    for want, offset, weight in zip(wanted, offsets, weights, strict=True):
+        total, count = (want - offset) * weight, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / weight:
+            before = blocks.pop()
+            total, weight, count = total + before[0], weight + before[1], count + before[2]
+        blocks.append((total, weight, count))
+    levels = [total / weight for total, weight, count in blocks for _ in range(count)]
     return [level + offset for level, offset in zip(levels, offsets, strict=True)]
 
 
-def _heights(
-    rows: list[list[str]], sizes: Mapping[str, Size], between: Sequence[float]
-) -> tuple[list[float], list[float], float]:
+def _heights(rows: list[list[str]], sizes: Mapping[str, Size]) -> tuple[list[float], list[float], float]:
     """Of each layer the y of its middle and its height, and the height of it all."""
     tall = [max((sizes[name].height for name in row), default=0.0) for row in rows]
-    middles, at = [], 0.0
-    for place, height in enumerate(tall):
-        middles.append(at + height / 2)
-        at += height + (between[min(place, len(between) - 1)] if place < len(rows) - 1 else 0.0)
-    return middles, tall, at
+    ends = [end + BELOW * at for at, end in enumerate(itertools.accumulate(tall))]
+    return [end - height / 2 for end, height in zip(ends, tall, strict=True)], tall, max(ends, default=0.0)
 
 
 def _mean(places: list[float] | list[int], otherwise: float) -> float:

@@ -118,7 +118,7 @@ def _firsts(spec: GraphSpec) -> tuple[list[Box], list[Line]]:
         for user, params in users:
             taken = [param for param, located in params.items() if located.value == f"${name}"]
             if taken:
-                lines.append(Line(f"first {name}", user, tuple(f"{param}: ${name}" for param in taken)))
+                lines.append(Line(f"first {name}", user, tuple(param for param in taken if param != name)))
     return boxes, lines
 
 
