@@ -75,13 +75,15 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layo
     right = max((x[name] + all_sizes[name].right for name in x), default=0.0)
     spots = {name: Spot(x[name] - left, y[at]) for at, row in enumerate(rows) for name in row}
     points: dict[tuple[str, str], list[Spot]] = {}
+    # Past a label, too, a link goes straight through the layer: another's words may reach further down.
+    reach = {name: tall[layer[name]] if size.left < THIN else size.height for name, size in sizes.items()}
     for (above, below), path in paths.items():
         start, end = spots[above], spots[below]
-        points[above, below] = [Spot(start.x, start.y + sizes[above].height / 2)]
+        points[above, below] = [Spot(start.x, start.y + reach[above] / 2)]
         for place, name in enumerate(path[1:-1]):
             half = tall[layer[above] + 1 + place] / 2
             points[above, below] += [Spot(spots[name].x, spots[name].y + side) for side in (-half, half)]
-        points[above, below].append(Spot(end.x, end.y - sizes[below].height / 2))
+        points[above, below].append(Spot(end.x, end.y - reach[below] / 2))
     return Layout({name: spots[name] for name in sizes}, points, right - left, height)
 
 
