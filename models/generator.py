@@ -106,15 +106,16 @@ def _diff2lip(hardware: _Hardware, drawing: dict[str, Any]) -> Generator:
     from models.diff2lip.generator import Diff2Lip
 
     if not hardware.onnx:
-        from models.diff2lip.network import Network
+        from models.diff2lip.network import CompiledNetwork, Network
 
         network = _filled(Network, "diff2lip", hardware)
-        return Diff2Lip(network, device=hardware.device, dtype=hardware.dtype, **drawing)
+        denoiser = CompiledNetwork(network) if hardware.compile else network
+        return Diff2Lip(denoiser, device=hardware.device, dtype=hardware.dtype, **drawing)
     from models.diff2lip.export import OnnxDenoiser
 
-    denoiser = OnnxDenoiser(hardware.source, hardware.provider, hardware.threads, hardware.gpu)
+    graphs = OnnxDenoiser(hardware.source, hardware.provider, hardware.threads, hardware.gpu)
     # tensors pass through the CPU's memory, wherever ONNX Runtime computes
-    return Diff2Lip(denoiser, device=choose_device("cpu"), provider=denoiser.provider, **drawing)
+    return Diff2Lip(graphs, device=choose_device("cpu"), provider=graphs.provider, **drawing)
 
 
 def _wav2lip(name: str, hardware: _Hardware) -> Generator:
@@ -123,7 +124,10 @@ def _wav2lip(name: str, hardware: _Hardware) -> Generator:
     if not hardware.onnx:
         from models.wav2lip.network import Network
 
-        runner = TorchRunner(_filled(Network, name, hardware), hardware.device, hardware.dtype)
+        network = _filled(Network, name, hardware)
+        if hardware.compile:
+            network.compile()
+        runner = TorchRunner(network, hardware.device, hardware.dtype)
         return Wav2Lip(runner, name=name, device=str(hardware.device), dtype=dtype_word(hardware.dtype))
     from models.wav2lip.export import open_graph
 
@@ -155,8 +159,4 @@ def _filled(network_type: type[N], name: str, hardware: _Hardware) -> N:
         network = network_type()
     load_weights(network, hardware.source, name)
     narrow(network, hardware.dtype)
-    if hardware.compile:
-        for block in network.children():
-            for part in block.children() if isinstance(block, torch.nn.ModuleList) else (block,):
-                part.compile()
     return network.to(hardware.device)

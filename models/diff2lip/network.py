@@ -164,6 +164,16 @@ class Network(nn.Module):
         return h
 
 
+class CompiledNetwork:
+    """A network whose steps torch has compiled, as one graph; the first step of each batch size takes minutes."""
+
+    reuses = True
+
+    def __init__(self, network: Network) -> None:
+        self.prepare = network.prepare
+        self.predict = torch.compile(network.predict)
+
+
 def _way_down() -> tuple[nn.ModuleList, list[int]]:
     """The levels from 128 to 8 pixels, and the channels that each gives to the way up."""
     levels = [Level([nn.Conv2d(9, WIDTH, 3, padding=1)])]
