@@ -89,9 +89,10 @@ def mouths(path: str) -> Mouths:
 def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     """Pearson's, over where both are known; 0 where one does not move."""
     known = np.isfinite(a) & np.isfinite(b)
-    if known.sum() < 3 or np.std(a[known]) == 0 or np.std(b[known]) == 0:
+    first, second = a[known].astype(np.float64), b[known].astype(np.float64)
+    if len(first) < 3 or min(np.ptp(first), np.ptp(second)) < 1e-6:
         return 0.0
-    return float(np.corrcoef(a[known], b[known])[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def against(got: Mouths, times: npt.NDArray[np.float64], wanted: npt.NDArray[Any]) -> dict[str, float]:
