@@ -8,9 +8,9 @@ FOLDER = Path(__file__).resolve().parents[1] / "weights"
 
 #: SHA-256 of the embedded files; tools/convert_tflite.py makes them
 EMBEDDED = {
-    "face_detection_full_range": "c196c50411ecf604f13d19feaf864b12f1bbc28b06d9442148efbe5f512b23c9",
-    "face_detection_short_range": "f0617ed1311c93fa7682ec7b5ce763b7791f4f28d0c09611df7b0fbba4039065",
-    "face_landmark": "c8fbc999acb823934f89a8827be979dae5317318e0d071e1ea16d6371ece7d07",
+    "face_detection_full_range": "cddbe46acdea0a48ea5f1efce0122ef1c171282bd5fae5bf813710ba39e10593",
+    "face_detection_short_range": "0a1c98b3b122e5a439a04ce60ebaf1de35e36f59c3b716361fe59c5d655dd2e5",
+    "face_landmark": "ececa6169952e1729d7563f4e9fe3f21ebf2ad6bd3bacfba88aa604ad9f301c0",
 }
 
 
