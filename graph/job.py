@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph.check import Checked
+from graph.check import Checked, check
 from graph.runner import Graph, Progress
-from graph.spec import GraphMistakes
+from graph.spec import GraphMistakes, load_spec
 from graph.stage import Sink
 from graph.staging import staged
 
@@ -47,7 +47,7 @@ class Job:
 
     def check(self) -> Checked:
         """Check its graph with its values; raises GraphMistakes."""
-        return Graph.load(self.graph).check(self.changes, **self.inputs)
+        return check(load_spec(self.graph), self.inputs, self.changes)
 
 
 def outputs_of(checked: Checked) -> list[str]:
@@ -60,12 +60,12 @@ def perform(job: Job, tell: Tell) -> dict[str, Any]:
     """Run a job in this process, on this thread; the report as a dict, also of what could not begin."""
     try:
         graph = Graph.load(job.graph)
-        with staged(graph.spec, job.inputs, outputs_of(graph.check(job.changes, **job.inputs))) as stay:
+        with staged(graph.spec, job.inputs, outputs_of(job.check())) as stay:
             report = graph.run(
+                stay.inputs,
                 changes=job.changes,
                 on_progress=lambda now: tell({"progress": plain_progress(now)}),
                 packets=job.packets,
-                **stay.inputs,
             )
             found = report.as_dict()
             if report.status == "done":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.batch import BatchReport, OnWord, run_queue
-from graph.check import Checked
+from graph.check import Checked, check
 from graph.control import Control
 from graph.job import Job
 from graph.journal import Journal
@@ -35,6 +35,7 @@ MakePlace = Callable[[Checked, Mapping[str, str]], Place]
 
 def run_parts(
     graph: Graph,
+    inputs: Mapping[str, Any],
     make_place: MakePlace,
     *,
     parts: int | None = None,
@@ -42,21 +43,20 @@ def run_parts(
     resume: bool = False,
     control: Control | None = None,
     on_word: OnWord = lambda number, job, word: None,
-    **inputs: Any,
 ) -> Report:
     """Run a graph in parts where `make_place` says and put them together; None parts: as many as are worth it.
 
     What is done of the parts lies beside the output, in `NAME.parts`, until all is; `resume` goes on with it. Raises
     GraphMistakes where the graph cannot run in parts, OSError where a file cannot be read or written.
     """
-    checked = graph.check(changes, **inputs)
+    checked = check(graph.spec, inputs, changes)
     own = Control() if control is None else control
     report = Report(checked.spec.name, str(checked.spec.file), dict(checked.values))
     began = time.monotonic()
     try:
         if parts != 1:
             joinable_sink(checked)
-        firsts = run_first(checked, own, report, lambda one: Graph(one[0]).run(control=own, **one[1]))
+        firsts = run_first(checked, own, report, lambda one: Graph(one[0]).run(one[1], control=own))
         if firsts is not None:
             whole = _Whole(graph.spec, {**inputs, **firsts}, dict(changes or {}), firsts, report)
             whole.run(make_place, parts, resume, own, on_word)
@@ -78,7 +78,7 @@ class _Whole:
     report: Report
 
     def run(self, make_place: MakePlace, parts: int | None, resume: bool, control: Control, on_word: OnWord) -> None:
-        checked = Graph(self.spec).check(self.changes, **self.inputs)
+        checked = check(self.spec, self.inputs, self.changes)
         place = make_place(checked, self.firsts)
         try:
             if parts == 1:
@@ -86,7 +86,7 @@ class _Whole:
                 return
             target = str(joinable_sink(checked).params["path"])
             with staged(self.spec, checked.values, [target]) as stay:
-                here = Graph(self.spec).check(self.changes, **stay.inputs)
+                here = check(self.spec, stay.inputs, self.changes)
                 self.run_split(here, target, place, parts, resume, control, on_word)
                 if self.report.status == "done":
                     stay.put(self.report.outputs)

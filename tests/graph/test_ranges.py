@@ -28,7 +28,7 @@ def in_parts(graph: Path, output: Path, parts: int | None, resume: bool = False,
     def place(*_: object) -> LocalPlace:
         return LocalPlace(Needs(1), at_once=2)
 
-    return run_parts(Graph.load(graph), place, parts=parts, resume=resume, output=str(output), **inputs)
+    return run_parts(Graph.load(graph), {"output": str(output), **inputs}, place, parts=parts, resume=resume)
 
 
 @pytest.mark.parametrize("parts", [2, 5])
@@ -89,9 +89,9 @@ def test_parts_of_files_elsewhere(tmp_path: Path) -> None:
     place = tmp_path / "store"
     report = run_parts(
         Graph.load(many.write_graph(tmp_path)),
+        {"output": f"local://{place}/out.txt"},
         lambda *_: LocalPlace(Needs(1), at_once=2),
         parts=2,
-        output=f"local://{place}/out.txt",
     )
     assert report.status == "done", report.error
     assert report.outputs[0]["path"] == f"local://{place}/out.txt"
