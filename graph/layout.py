@@ -52,8 +52,8 @@ class Layout:
     height: float
 
 
-def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layout:
-    """Place boxes; `sizes` in topological order."""
+def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], gap: float = BELOW) -> Layout:
+    """Place boxes; `sizes` in topological order, `gap` the room between layers."""
     layer = layers(sizes, links)
     paths = {link: _bends(link, layer) for link in links}
     all_sizes = dict(sizes) | {bend: BEND for path in paths.values() for bend in path[1:-1]}
@@ -70,20 +70,21 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layo
     _order(rows, near)
     _uncross(rows, near)
     x = _columns(rows, near, all_sizes)
-    y, tall, height = _heights(rows, all_sizes)
+    y, tall, height = _heights(rows, all_sizes, gap)
     left = min((x[name] - all_sizes[name].left for name in x), default=0.0)
     right = max((x[name] + all_sizes[name].right for name in x), default=0.0)
     spots = {name: Spot(x[name] - left, y[at]) for at, row in enumerate(rows) for name in row}
     points: dict[tuple[str, str], list[Spot]] = {}
     # Past a label, too, a link goes straight through the layer: another's words may reach further down.
     reach = {name: tall[layer[name]] if size.left < THIN else size.height for name, size in sizes.items()}
-    for (above, below), path in paths.items():
-        start, end = spots[above], spots[below]
-        points[above, below] = [Spot(start.x, start.y + reach[above] / 2)]
+    for link, path in paths.items():
+        above, under = link
+        start, end = spots[above], spots[under]
+        points[link] = [Spot(start.x, start.y + reach[above] / 2)]
         for place, name in enumerate(path[1:-1]):
             half = tall[layer[above] + 1 + place] / 2
-            points[above, below] += [Spot(spots[name].x, spots[name].y + side) for side in (-half, half)]
-        points[above, below].append(Spot(end.x, end.y - reach[below] / 2))
+            points[link] += [Spot(spots[name].x, spots[name].y + side) for side in (-half, half)]
+        points[link].append(Spot(end.x, end.y - reach[under] / 2))
     return Layout({name: spots[name] for name in sizes}, points, right - left, height)
 
 
@@ -179,10 +180,12 @@ def _apart(wanted: list[float], sizes: list[Size], weights: list[float]) -> list
     return [level + offset for level, offset in zip(levels, offsets, strict=True)]
 
 
-def _heights(rows: list[list[str]], sizes: Mapping[str, Size]) -> tuple[list[float], list[float], float]:
+def _heights(
+    rows: list[list[str]], sizes: Mapping[str, Size], gap: float
+) -> tuple[list[float], list[float], float]:
     """Of each layer the y of its middle and its height, and the height of it all."""
     tall = [max((sizes[name].height for name in row), default=0.0) for row in rows]
-    ends = [end + BELOW * at for at, end in enumerate(itertools.accumulate(tall))]
+    ends = [end + gap * at for at, end in enumerate(itertools.accumulate(tall))]
     return [end - height / 2 for end, height in zip(ends, tall, strict=True)], tall, max(ends, default=0.0)
 
 

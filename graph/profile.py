@@ -24,7 +24,7 @@ from graph.whatif import Change, changes, faster, measure, simulate
 
 TEMPLATE = Path(__file__).with_name("profile.html")
 BINS, CLOSE_SPANS, HISTOGRAM_BINS = 240, 200, 40
-BOX = Size(196, 92)
+BOX = Size(98, 98, 92)
 
 Table = dict[str, Any]
 
@@ -153,7 +153,7 @@ def _nodes(plan: Plan, report: Report, path: Sequence[int]) -> list[Table]:
         return []
     names = [node.name for node in plan.nodes]
     sizes = dict.fromkeys(names, BOX)
-    layout = lay_out(sizes, [(names[link.producer], names[link.consumer]) for link in plan.links], [56.0])
+    layout = lay_out(sizes, [(names[link.producer], names[link.consumer]) for link in plan.links], 56.0)
     flowed = (report.packets - 1) / report.throughput if report.throughput else report.wall_s
     found = []
     for at, node in enumerate(plan.nodes):
