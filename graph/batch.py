@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from graph.control import Control
@@ -178,8 +177,3 @@ def _sum(outcomes: Iterable[Outcome], wall: float) -> str:
         counts[one.status] += 1
     parts = [f"{counts['done']} done", *(f"{counts[one]} {one}" for one in ("failed", "interrupted") if counts[one])]
     return f"{plural(sum(counts.values()), 'job')} in {duration(wall)}: {', '.join(parts)}"
-
-
-def journal_path(name: str | Path) -> Path:
-    """Where the journal of a list of jobs lies if nothing else is said: in this folder, by the list's name."""
-    return Path(f"{Path(name).stem}.journal")
