@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -163,7 +163,9 @@ def run(
         raise Wrong("which graph? (graphrun GRAPH.yaml; graphrun --help)")
     _known_command(graph)
     if help_:
-        return _say_all(_graph_help(_form_of(graph)))
+        from graph.text import graph_lines
+
+        return _say_all(graph_lines(_form_of(graph)))
     if report is not None and not os.access(report.parent, os.W_OK):
         raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
     try:
@@ -201,10 +203,11 @@ def _refused(graph: Path, error: Exception, code: int) -> Report:
 
 def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet: bool, debug: bool) -> Report:
     """Run a graph, show it, and say how it ended."""
+    from graph.arguments import read
     from graph.control import Control
     from graph.show import choose
 
-    graph, values, changed = _read(path, inputs, changes)
+    graph, values, changed = read(path, inputs, changes)
     control = Control()
     shown = choose(quiet, lambda line: say(line, error=True))
     try:
@@ -216,51 +219,6 @@ def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet:
         control.close()
     _say_ending(report, graph, shown, quiet, debug)
     return report
-
-
-def _read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
-    """The graph and its arguments; raises GraphMistakes with what is wrong with any of them."""
-    from graph.check import check
-    from graph.runner import Graph
-    from graph.spec import GraphMistakes
-
-    values, changed, mistakes = _arguments(inputs, changes)
-    try:
-        graph = Graph.load(path)
-        if mistakes:
-            check(graph.spec, values, changed)
-    except GraphMistakes as error:
-        mistakes += error.mistakes
-    if mistakes:
-        raise GraphMistakes(mistakes)
-    return graph, values, changed
-
-
-def _arguments(inputs: list[str], changes: list[str]) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
-    """`NAME=VALUE` taken apart; values of --set are YAML."""
-    import yaml
-
-    from graph.spec import Mistake
-
-    values: dict[str, Any] = {}
-    changed: dict[str, Any] = {}
-    mistakes = [Mistake(None, f"inputs are given as NAME=VALUE, not {one!r}") for one in inputs if "=" not in one]
-    for one in inputs:
-        name, equals, value = one.partition("=")
-        if name in values:
-            mistakes.append(Mistake(None, f"input '{name}' is given twice"))
-        if equals:
-            values[name] = value
-    for one in changes:
-        name, equals, value = one.partition("=")
-        try:
-            if not equals:
-                raise ValueError(f"--set takes STAGE.PARAM=VALUE, not {one!r}")
-            changed[name] = yaml.safe_load(value)
-        except (ValueError, yaml.YAMLError) as error:
-            text = str(error) if not equals else f"--set {one}: the value is not YAML"
-            mistakes.append(Mistake(None, text))
-    return values, changed, mistakes
 
 
 def _listen(control: Control, shown: Show) -> None:
@@ -299,26 +257,6 @@ def _say_all(lines: list[str]) -> None:
         say(line)
 
 
-def _graph_help(spec: GraphSpec) -> list[str]:
-    """What a graph takes."""
-    from graph.text import columns
-
-    lines = [f"{spec.name}: {spec.about}" if spec.about else spec.name, ""]
-    needed = " ".join(f"{name}=…" for name, one in spec.inputs.items() if one.required)
-    lines += [f"  graphrun {spec.file} {needed} [OPTIONS]".replace("  [", " ["), ""]
-    defaults = {name: "needed" if one.required else _plain(one.default) for name, one in spec.inputs.items()}
-    rows = [(name, one.type, defaults[name], one.about) for name, one in spec.inputs.items()]
-    lines += columns(("input", "type", "default", "about"), rows) if rows else ["  It takes no inputs."]
-    if spec.first:
-        lines += ["", *columns(("first", "graph"), [(name, one.graph) for name, one in spec.first.items()])]
-    lines += ["", f"  stages: {', '.join(spec.stages)}", "  graphrun --help tells the options"]
-    return lines
-
-
-def _plain(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
 # ------------------------------------------------------------------------------------------ check, stages, pictures
 
 
@@ -335,15 +273,16 @@ def check(
         spec = _form_of(graph)
         say(f"{spec.name}: the form of the file is right ({len(spec.stages)} stages)")
         return say("  no code was loaded: parameters, fields and capacities were not looked at")
+    from graph.arguments import read
     from graph.control import Control
     from graph.inspection import inspect_graph
     from graph.show import Show
 
-    read, values, changed = _read(graph, inputs or [], changes or [])
+    loaded, values, changed = read(graph, inputs or [], changes or [])
     control = Control()
     _listen(control, Show())
     try:
-        found = inspect_graph(read.spec, values, changed, control)
+        found = inspect_graph(loaded.spec, values, changed, control)
     finally:
         control.close()
     _say_all(found.lines)

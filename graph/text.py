@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from graph.prepare import Prepared
     from graph.report import Report
     from graph.runner import Progress
+    from graph.spec import GraphSpec
 
 #: Packets named when some were lost; the report has all.
 ERRORS_SHOWN = 3
@@ -175,6 +176,24 @@ def _output(one: dict[str, Any]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ what a graph is
+
+
+def graph_lines(spec: GraphSpec) -> list[str]:
+    """What a graph takes."""
+    lines = [f"{spec.name}: {spec.about}" if spec.about else spec.name, ""]
+    needed = " ".join(f"{name}=…" for name, one in spec.inputs.items() if one.required)
+    lines += [f"  graphrun {spec.file} {needed} [OPTIONS]".replace("  [", " ["), ""]
+    defaults = {name: "needed" if one.required else _plain(one.default) for name, one in spec.inputs.items()}
+    rows = [(name, one.type, defaults[name], one.about) for name, one in spec.inputs.items()]
+    lines += columns(("input", "type", "default", "about"), rows) if rows else ["  It takes no inputs."]
+    if spec.first:
+        lines += ["", *columns(("first", "graph"), [(name, one.graph) for name, one in spec.first.items()])]
+    lines += ["", f"  stages: {', '.join(spec.stages)}", "  graphrun --help tells the options"]
+    return lines
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plan_lines(checked: Checked, prepared: Prepared | None) -> list[str]:
