@@ -22,15 +22,17 @@ MARGIN = 25
 #: exemplars that are considered for a packet: those whose own cost is the least
 CANDIDATES = 64
 #: a quarter of a person's range is about a standard deviation; weights of aperture, width, protrusion, jaw in these
-SHAPE_WEIGHTS = np.array([1.2, 2.5, 0.15, 0.2], np.float32)
+SHAPE_WEIGHTS = np.array([1.5, 2.5, 0.3, 0.1], np.float32)
 #: degrees of yaw, pitch and roll that cost as much as a standard deviation of shape
 POSE_TOLERANCE = np.array([2.5, 3.0, 8.0], np.float32)
-POSE_WEIGHT = 0.6
+POSE_WEIGHT = 0.5
 #: a jump costs this much at most, and this much a frame
 JUMP = 1.6
 JUMP_PER_FRAME = 0.3
-#: a mouth that must be closed costs this for every tenth of the range that an exemplar is open
+#: a mouth that must be closed costs this for every tenth of the range that an exemplar is open beyond a gap that the
+#: warp closes (the most closed exemplars are no better: their lips are pressed together until they vanish)
 OPEN_WHEN_CLOSED = 3.0
+NEARLY_SHUT = 0.15
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def own_costs(wanted: Wanted, units: Floats, poses: Floats) -> Floats:
     """What each exemplar costs for each packet [t, n]; exemplars by `units` [n, 4] and `poses` [n, 3]."""
     shape = ((wanted.units[:, None] - units[None]) * 4) ** 2 @ SHAPE_WEIGHTS
     turn = np.nan_to_num((wanted.pose[:, None] - poses[None]) / POSE_TOLERANCE)
-    shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - 0.05, 0) * 10 * OPEN_WHEN_CLOSED
+    shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - NEARLY_SHUT, 0) * 10 * OPEN_WHEN_CLOSED
     return np.asarray(shape + POSE_WEIGHT * np.minimum(turn * turn, 30).sum(-1) + shut, np.float32)
 
 

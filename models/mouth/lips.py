@@ -74,10 +74,6 @@ class Lips:
         edges[1:3, :, 1] = edges[1:3, :, 1].mean(0)
         return replace(self, edges=edges)
 
-    def with_chin(self, chin: Floats) -> Lips:
-        """The same lips over another chin."""
-        return replace(self, chin=chin)
-
 
 def _uncrossed(edges: Floats) -> Floats:
     """Where the inner edges have passed each other, both at their middle; outer edges never inside inner ones."""

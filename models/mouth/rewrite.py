@@ -29,8 +29,6 @@ _FEATHER = 0.07
 _INSET = 0.02
 _LOWER_JAW = JAW[2:-2]
 _AROUND = CHEEKS + _LOWER_JAW
-#: a chin that moves less than this many pixels is left where it is
-_STILL = 0.25
 #: maps of warps are smooth: every second pixel of them is computed
 _STEP = 2
 #: the shares of the exemplars before, at and after a packet where it jumps
@@ -69,8 +67,8 @@ class Rewrite:
         window = Window.around(target, lips, axes, crop.shape)
         own = Lips.of(target, axes)
         picture = crop.copy()
-        if np.abs(lips.chin - own.chin).max() > _STILL:
-            window.of(picture)[...] = window.bent(crop, Bend(own.with_chin(lips.chin), own, axes.height))[0]
+        # the frame's own mouth takes the new shape too, so that no part of it looks out from under what is laid over it
+        window.of(picture)[...] = window.bent(crop, Bend(lips, own, axes.height))[0]
         outline = _outline(target, self._jaw(picks[1], target), axes, lips)
         core = window.within(outline)
         inside = core.polygon(outline)
