@@ -24,6 +24,8 @@ INSTALL = "pip install 'graphrun[ray]'"
 RETRIES = 3
 #: Tasks that wait at Ray beyond those that have a place, so that no place is idle and a growing cluster sees a need.
 AHEAD = 2
+#: Seconds between two words of a task, so that thousands of them do not flood the one who reads.
+TELL_EVERY = 2.0
 #: Seconds for which the nodes of the cluster are taken to be those that were seen.
 NODES_FOR = 5.0
 
@@ -185,8 +187,13 @@ def _task(plain: dict[str, Any], number: int, board: Any, carried: dict[str, Any
     job = Job(**plain)
     board.tell.remote(number, {"progress": {"graph": job.name, "node": node}})
 
+    told = time.monotonic()
+
     def tell(word: Word) -> None:
-        board.tell.remote(number, {"progress": {**word["progress"], "node": node}})
+        nonlocal told
+        if time.monotonic() - told >= TELL_EVERY:
+            told = time.monotonic()
+            board.tell.remote(number, {"progress": {**word["progress"], "node": node}})
 
     with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
         inputs = dict(job.inputs)
