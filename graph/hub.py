@@ -114,10 +114,13 @@ class Hub:
 
     # -------------------------------------------------------------------------------------------------------- start
 
-    def start(self) -> None:
-        """Start every worker and wait until all are ready; sets `failure` if one cannot be."""
+    def start(self, sinks: bool = True) -> None:
+        """Start every worker and wait until all are ready; sets `failure` if one cannot be.
+
+        Without `sinks` nothing can flow, but all shapes are learned, and no sink opens what it would write.
+        """
         for at, node in enumerate(self.plan.nodes):
-            for replica in range(node.workers):
+            for replica in range(node.workers if sinks or not node.sink else 0):
                 self._spawn(WorkerId(at, replica))
         while not self.failure and not all(hand.phase == "ready" for hand in self._hands.values()):
             self._turn()
@@ -143,6 +146,7 @@ class Hub:
         """Messages until a worker is ready."""
         at = hand.id.node
         if word == protocol.HELLO:
+            hand.phase = "opening"
             self._send(hand, protocol.SETUP, self._members(at), self.checked.facts, self.resume)
         elif word == protocol.OPENED:
             hand.phase = "open"
@@ -189,7 +193,7 @@ class Hub:
 
     def _map_where_possible(self) -> None:
         """Once every shape is known, make the arenas; then give every configured worker its own."""
-        if len(self.caps) < len(self.plan.nodes):
+        if len(self.caps) < len({worker.node for worker in self._hands}):
             return
         if self.memory is None:
             self.memory = self._make_memory()
@@ -487,6 +491,8 @@ class Hub:
             if not hand.gone and not hand.stopping:
                 self._send(hand, protocol.STOP)
         for hand in self._hands.values():
+            if hand.phase == "new":
+                hand.process.kill()  # it has opened nothing, and does not listen yet
             while not hand.process.wait(min(0.05, until - time.monotonic())):
                 if self.control.aborting or time.monotonic() > until:
                     hand.process.kill()

@@ -30,10 +30,10 @@ class Prepared:
 
 
 def prepare(checked: Checked, control: Control) -> Prepared:
-    """Start the workers of a graph, let them open and say their shapes, and close them."""
+    """Start the workers of a graph but for its sinks, let them open and say their shapes, and close them."""
     hub = Hub(checked, control, lambda: None)
     try:
-        hub.start()
+        hub.start(sinks=False)
         pids = [os.getpid(), *hub.pids()]
         at_rest = sum(map(proportional, pids))
         arenas, bound = (hub.memory.arenas, hub.memory.bytes) if hub.memory else ({}, 0)
