@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from graph.runner import Graph
     from graph.show import Show
     from graph.spec import GraphSpec
+    from graph.watching import Watching
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 #: Seconds that a second Ctrl-C leaves for a tidy end.
@@ -33,6 +36,10 @@ graphrun runs dataflow graphs over video: every stage a process, every link boun
   graphrun check GRAPH.yaml [INPUT=VALUE …]       all that is wrong with it; else its plan and its memory
   graphrun stages [NAME]                          the stages there are; what one reads, writes and takes
   graphrun view GRAPH.yaml [-o graph.svg]         a picture of a graph
+  graphrun profile GRAPH.yaml [INPUT=VALUE …] [-o profile.html]
+                                                  run it; one HTML file shows what each worker did, and what would help
+  graphrun tune GRAPH.yaml [INPUT=VALUE …] -o tuned.yaml
+                                                  find workers, batches and processes that suit this machine
   graphrun schema [-o file]                       the JSON Schema of graph files, for editors
   graphrun models list|show|add|verify|convert|fetch
                                                   the weights of networks
@@ -40,6 +47,8 @@ graphrun runs dataflow graphs over video: every stage a process, every link boun
 Options of a run
   --set STAGE.PARAM=VALUE   another value for a stage's parameter; may be repeated
   --report FILE             write what happened as JSON, after every kind of end
+  --trace FILE              write what each worker did, for ui.perfetto.dev
+  --metrics :PORT           serve figures for Prometheus while it runs, to this machine (0.0.0.0:PORT: to all)
   --resume                  go on with what an earlier run of the same has left
   --quiet                   nothing but errors
   --debug                   tracebacks
@@ -68,6 +77,9 @@ Changes = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 NoCode = Annotated[bool, typer.Option("--no-code", help="look at the file only; load no stage's code")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="nothing but errors")]
+ToTrace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="what each worker did, for Perfetto")]
+OnAddress = Annotated[str | None, typer.Option("--metrics", metavar=":PORT", help="serve figures for Prometheus")]
 ToFile = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="where it goes")]
 
 
@@ -151,8 +163,10 @@ def run(
     inputs: Inputs = None,
     changes: Changes = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE")] = None,
+    trace: ToTrace = None,
+    metrics: OnAddress = None,
     resume: Annotated[bool, typer.Option("--resume")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
     help_: Annotated[bool, typer.Option("--help", "-h")] = False,
 ) -> None:
@@ -169,7 +183,8 @@ def run(
     if report is not None and not os.access(report.parent, os.W_OK):
         raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
     try:
-        ended = _run(graph, inputs or [], changes or [], resume, quiet, debug)
+        watching = _watching(trace=trace, metrics=metrics)
+        ended = _run(graph, inputs or [], changes or [], resume, quiet, debug, watching)
     except Exception as error:
         if report is not None:
             _refused(graph, error, WRONG if isinstance(error, GraphMistakes | Wrong) else FAILED).write(report)
@@ -185,7 +200,7 @@ def _known_command(graph: Path) -> None:
         return
     from graph.spec import nearest
 
-    commands = ["check", "stages", "view", "schema", "models"]
+    commands = ["check", "stages", "view", "schema", "models", "profile", "tune"]
     raise Wrong(f"there is no file and no command '{graph}'{nearest(str(graph), commands)}")
 
 
@@ -201,7 +216,19 @@ def _refused(graph: Path, error: Exception, code: int) -> Report:
     return Refused(graph.stem, str(graph), error=str(error))
 
 
-def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet: bool, debug: bool) -> Report:
+def _watching(profile: Path | None = None, trace: Path | None = None, metrics: str | None = None) -> Watching:
+    """What is to look on while a run goes; raises Wrong."""
+    from graph.watching import Watching
+
+    try:
+        return Watching(profile, trace, metrics)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _run(
+    path: Path, inputs: list[str], changes: list[str], resume: bool, quiet: bool, debug: bool, watching: Watching
+) -> Report:
     """Run a graph, show it, and say how it ended."""
     from graph.arguments import read
     from graph.control import Control
@@ -211,14 +238,31 @@ def _run(path: Path, inputs: list[str], changes: list[str], resume: bool, quiet:
     control = Control()
     shown = choose(quiet, lambda line: say(line, error=True))
     try:
-        with shown:
+        with _served(watching), shown:
             _listen(control, shown)
-            report = graph.run(values, changes=changed, on_progress=shown.progress, control=control, resume=resume)
+            report = graph.run(
+                values, changes=changed, on_progress=watching.beside(shown.progress),
+                control=control, resume=resume, recorder=watching.recorder,
+            )  # fmt: skip
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         control.close()
     _say_ending(report, graph, shown, quiet, debug)
+    written = watching.write(report)
+    if not quiet:
+        _say_all(written)
     return report
+
+
+@contextmanager
+def _served(watching: Watching) -> Iterator[None]:
+    """Open what looks on; raises Wrong if that cannot be."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(watching)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise Wrong(f"--metrics {watching.metrics}: {error}") from None
+        yield
 
 
 def _listen(control: Control, shown: Show) -> None:
@@ -291,6 +335,59 @@ def check(
         if debug and found.failure.traceback:
             say(found.failure.traceback.rstrip(), error=True)
         raise SystemExit(INTERRUPTED if control.draining else FAILED)
+
+
+@app.command()
+def profile(
+    graph: GraphFile,
+    inputs: Inputs = None,
+    changes: Changes = None,
+    output: ToFile = None,
+    trace: ToTrace = None,
+    metrics: OnAddress = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run a graph, and show in one HTML file what every worker did, what held it up, and what would help."""
+    watching = _watching(output or Path(f"{graph.stem}-profile.html"), trace, metrics)
+    raise SystemExit(_run(graph, inputs or [], changes or [], False, quiet, debug, watching).exit_code)
+
+
+@app.command()
+def tune(
+    graph: GraphFile,
+    inputs: Inputs = None,
+    changes: Changes = None,
+    output: ToFile = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="how long each sample runs")] = 4.0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run short samples of a graph, and write it with the workers, batches and processes that suit this machine."""
+    from graph.arguments import read
+    from graph.control import Control
+    from graph.show import Show
+    from graph.tune import SampleFailed, check_target, describe, write_tuned
+    from graph.tune import tune as find
+
+    loaded, values, changed = read(graph, inputs or [], changes or [])
+    target = output or graph.with_name(f"{graph.stem}-tuned.yaml")
+    control = Control()
+    _listen(control, Show())
+    try:
+        check_target(loaded.spec, target)
+        told = None if quiet else lambda line: say(f"  {line}", error=True)
+        found = find(loaded.spec, values, changed, seconds=seconds, tell=told, control=control)
+    except SampleFailed as error:
+        say(f"graphrun: {error}", error=True)
+        raise SystemExit(INTERRUPTED if control.draining else FAILED) from (error if debug else None)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    finally:
+        control.close()
+    write_tuned(found, target)
+    say(f"{describe(found.chosen.choices)}: expected {found.chosen.expected or 0.0:.1f} packets/s")
+    say(f"  measured {found.chosen.best:.1f} packets/s, before {found.before.best:.1f}; wrote {target}")
 
 
 @app.command()

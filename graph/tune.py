@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from graph.check import Checked, check
 from graph.control import Control
 from graph.load import parameters
@@ -143,8 +145,8 @@ class _Tuner:
             try:
                 graph = Graph(changed(self.spec, trial.choices))
                 report = graph.run(
-                    changes={**self.changes, **elsewhere},
-                    on_progress=watch, control=control, recorder=recorder, **self.values,
+                    self.values, changes={**self.changes, **elsewhere},
+                    on_progress=watch, control=control, recorder=recorder,
                 )  # fmt: skip
             finally:
                 control.close()
@@ -302,10 +304,10 @@ def tuned_text(tuned: Tuned) -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
 
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    whole = yaml.load(tuned.spec.file.read_text(encoding="utf-8"))
+    keeping = YAML()
+    keeping.preserve_quotes = True
+    keeping.width = 4096
+    whole = keeping.load(tuned.spec.file.read_text(encoding="utf-8"))
     for name, chosen in tuned.chosen.choices.items():
         stage = whole["stages"][name]
         for word, value in chosen.items():
@@ -316,19 +318,25 @@ def tuned_text(tuned: Tuned) -> str:
             else:
                 stage[word] = value
     out = io.StringIO()
-    yaml.dump(whole, out)
+    keeping.dump(whole, out)
     now, before = tuned.chosen, tuned.before
     said = f"# Tuned for {len(os.sched_getaffinity(0))} cores: {now.best:.1f} packets/s, before {before.best:.1f}."
     return f"{said}\n# {describe(now.choices)}\n{out.getvalue()}"
 
 
-def write_tuned(tuned: Tuned, path: Path) -> None:
-    """Write the file. Raises ValueError if it would lie elsewhere than what the graph names beside itself."""
-    spec = tuned.spec
-    relative = [str(one.use.value) for one in spec.stages.values() if str(one.use.value).startswith(("./", "../"))]
-    relative += [one.graph for one in spec.first.values()]
+def check_target(spec: GraphSpec, path: Path) -> None:
+    """Raises ValueError if a tuned graph would not find there what the graph names beside itself."""
+    written = yaml.safe_load(spec.file.read_text(encoding="utf-8")).get("inputs") or {}
+    named = [str(one.use.value) for one in spec.stages.values()]
+    named += [str(written[name].get("default")) for name, one in spec.inputs.items() if one.type == "path"]
+    relative = [one for one in named if one.startswith(("./", "../"))] + [one.graph for one in spec.first.values()]
     if relative and path.resolve().parent != spec.file.resolve().parent:
         raise ValueError(f"{path} has to be in the folder of {spec.file}: the graph names {relative[0]} beside itself")
+
+
+def write_tuned(tuned: Tuned, path: Path) -> None:
+    """Write the file; raises ValueError as `check_target` does."""
+    check_target(tuned.spec, path)
     spare = path.with_name(path.name + ".part")
     spare.write_text(tuned_text(tuned), encoding="utf-8")
     spare.replace(path)
