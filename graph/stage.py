@@ -135,7 +135,7 @@ class Packet:
         put(self, "skipped", False)
         put(self, "_given", given)
         put(self, "_wanted", wanted)
-        put(self, "_neighbours", neighbours or {})
+        put(self, "_neighbours", {} if neighbours is None else neighbours)
 
     def __getattr__(self, name: str) -> Any:
         try:
