@@ -26,6 +26,14 @@ def read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dict
     return graph, values, changed
 
 
+def arguments(inputs: list[str], changes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values of inputs and changes; raises GraphMistakes with what is wrong with any of them."""
+    values, changed, mistakes = _arguments(inputs, changes)
+    if mistakes:
+        raise GraphMistakes(mistakes)
+    return values, changed
+
+
 def _arguments(inputs: list[str], changes: list[str]) -> tuple[dict[str, Any], dict[str, Any], list[Mistake]]:
     """`NAME=VALUE` taken apart; values of --set are YAML."""
     values: dict[str, Any] = {}

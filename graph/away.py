@@ -146,10 +146,17 @@ def run_batch(
     """Work off a file of jobs, or a graph with patterns for its inputs. Raises GraphMistakes before any job begins."""
     jobs = jobs_of(file, inputs, changes)
     check_jobs(jobs)
-    with Journal(journal or Path(f"{file.stem}.journal"), resume) as noted:
+    with _journal(journal or Path(f"{file.stem}.journal"), resume) as noted:
         left = [job for job in jobs if noted.done(job.key) is None]
         place = place_for([job.check() for job in (left or jobs)[:TRIED]], on, at_once, control, {})
         return run_queue(jobs, place, noted, control, QueueLines(len(jobs), say))
+
+
+def _journal(path: Path, resume: bool) -> Journal:
+    try:
+        return Journal(path, resume)
+    except OSError as error:
+        raise Wrong(str(error)) from None
 
 
 def jobs_of(file: Path, inputs: Mapping[str, Any], changes: Mapping[str, Any]) -> list[Job]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +33,9 @@ graphrun runs dataflow graphs over video: every stage a process, every link boun
   graphrun GRAPH.yaml [INPUT=VALUE …] [OPTIONS]   run a graph
   graphrun GRAPH.yaml --help                      what a graph takes
 
+  graphrun batch JOBS.yaml                        work off a list of jobs; what is done stays done
+  graphrun batch GRAPH.yaml video='clips/*.mp4' output='out/{stem}.mp4'
+                                                  the same, a job for every file
   graphrun check GRAPH.yaml [INPUT=VALUE …]       all that is wrong with it; else its plan and its memory
   graphrun stages [NAME]                          the stages there are; what one reads, writes and takes
   graphrun view GRAPH.yaml [-o graph.svg]         a picture of a graph
@@ -50,6 +53,8 @@ Options of a run
   --trace FILE              write what each worker did, for ui.perfetto.dev
   --metrics :PORT           serve figures for Prometheus while it runs, to this machine (0.0.0.0:PORT: to all)
   --resume                  go on with what an earlier run of the same has left
+  --parts N|auto            in so many ranges of packets that run at once, joined without encoding again
+  --on ray|ray://HOST:PORT  on a Ray cluster (pip install 'graphrun[ray]'); also of batch
   --quiet                   nothing but errors
   --debug                   tracebacks
   --version, --help
@@ -80,6 +85,7 @@ NoCode = Annotated[bool, typer.Option("--no-code", help="look at the file only; 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="nothing but errors")]
 ToTrace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="what each worker did, for Perfetto")]
 OnAddress = Annotated[str | None, typer.Option("--metrics", metavar=":PORT", help="serve figures for Prometheus")]
+On = Annotated[str | None, typer.Option("--on", metavar="ray|ray://HOST:PORT", help="run on a Ray cluster")]
 ToFile = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="where it goes")]
 
 
@@ -166,6 +172,8 @@ def run(
     trace: ToTrace = None,
     metrics: OnAddress = None,
     resume: Annotated[bool, typer.Option("--resume")] = False,
+    on: On = None,
+    parts: Annotated[str | None, typer.Option("--parts", metavar="N|auto")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
     help_: Annotated[bool, typer.Option("--help", "-h")] = False,
@@ -184,7 +192,12 @@ def run(
         raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
     try:
         watching = _watching(trace=trace, metrics=metrics)
-        ended = _run(graph, inputs or [], changes or [], resume, quiet, debug, watching)
+        if on is None and parts is None:
+            ended = _run(graph, inputs or [], changes or [], resume, quiet, debug, watching)
+        elif trace is not None or metrics is not None:
+            raise Wrong("--trace and --metrics look at one run here: they do not go with --on and --parts")
+        else:
+            ended = _run_away(graph, inputs or [], changes or [], on, parts, resume, quiet)
     except Exception as error:
         if report is not None:
             _refused(graph, error, WRONG if isinstance(error, GraphMistakes | Wrong) else FAILED).write(report)
@@ -194,13 +207,80 @@ def run(
     raise SystemExit(ended.exit_code)
 
 
+def _run_away(
+    path: Path, inputs: list[str], changes: list[str], on: str | None, parts: str | None, resume: bool, quiet: bool
+) -> Report:
+    """Run a graph in parts or elsewhere, and say how it ended."""
+    from graph.arguments import read
+    from graph.away import in_parts
+    from graph.control import Control
+    from graph.show import Show
+
+    graph, values, changed = read(path, inputs, changes)
+    control = Control()
+    _listen(control, Show())
+    try:
+        report = in_parts(
+            graph, values, changed, on=on, parts=parts, resume=resume, control=control, say=_aside(quiet),
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        control.close()
+    _say_ending(report, graph, Show(), quiet, debug=False)
+    return report
+
+
+def _aside(quiet: bool) -> Callable[[str], None]:
+    """Says a line beside the result, or nothing."""
+    return lambda line: None if quiet else say(line, error=True)
+
+
+@app.command()
+def batch(
+    file: Annotated[Path, typer.Argument(metavar="JOBS.yaml|GRAPH.yaml", help="a file of jobs, or a graph")],
+    inputs: Inputs = None,
+    changes: Changes = None,
+    on: On = None,
+    at_once: Annotated[int | None, typer.Option("--at-once", min=1, help="runs at once, whatever they need")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="leave out what the journal knows to be done")] = False,
+    journal: Annotated[Path | None, typer.Option("--journal", metavar="FILE", help="FILE.journal otherwise")] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="what came of it, as JSON")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Work off many runs: a list of jobs, or a graph with a pattern such as video='clips/*.mp4'."""
+    import json
+
+    from graph.arguments import arguments
+    from graph.away import run_batch
+    from graph.batch import table
+    from graph.control import Control
+    from graph.show import Show
+
+    values, changed = arguments(inputs or [], changes or [])
+    control = Control()
+    _listen(control, Show())
+    try:
+        ended = run_batch(
+            file, values, changed, on=on, at_once=at_once, resume=resume, journal=journal, control=control,
+            say=_aside(quiet),
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        control.close()
+    if report is not None:
+        _write(report, json.dumps(ended.as_dict(), indent=2) + "\n")
+    if not quiet:
+        _say_all(table(ended))
+    raise SystemExit(ended.exit_code)
+
+
 def _known_command(graph: Path) -> None:
     """A mistyped command is not a missing file."""
     if graph.suffix in (".yaml", ".yml") or graph.exists():
         return
     from graph.spec import nearest
 
-    commands = ["check", "stages", "view", "schema", "models", "profile", "tune"]
+    commands = ["batch", "check", "stages", "view", "schema", "models", "profile", "tune"]
     raise Wrong(f"there is no file and no command '{graph}'{nearest(str(graph), commands)}")
 
 

@@ -47,7 +47,7 @@ def run_parts(
     """Run a graph in parts where `make_place` says and put them together; None parts: as many as are worth it.
 
     What is done of the parts lies beside the output, in `NAME.parts`, until all is; `resume` goes on with it. Raises
-    GraphMistakes where the graph cannot run in parts, OSError where a file cannot be read or written.
+    GraphMistakes where the graph cannot run in parts; all else that goes wrong is in the report.
     """
     checked = check(graph.spec, inputs, changes)
     own = Control() if control is None else control
@@ -60,6 +60,8 @@ def run_parts(
         if firsts is not None:
             whole = _Whole(graph.spec, {**inputs, **firsts}, dict(changes or {}), firsts, report)
             whole.run(make_place, parts, resume, own, on_word)
+    except (OSError, ValueError, RuntimeError) as error:
+        report.status, report.error = "failed", str(error)
     finally:
         report.wall_s = round(time.monotonic() - began, 3)
         if control is None:

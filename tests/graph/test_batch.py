@@ -344,3 +344,34 @@ def test_what_cannot_be_fetched_or_written_is_said(graph: Path, tmp_path: Path) 
     (tmp_path / "in/1").write_text("1")
     inputs = {"numbers": str(tmp_path / "in/1"), "output": "https://example.org/x"}
     assert "cannot be written to" in perform(Job("a", str(graph), inputs), print)["error"]
+
+
+# --------------------------------------------------------------------------------------------------- the command
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    graphrun = [sys.executable, "-c", "import sys; from graph.cli import main; sys.exit(main())"]
+    return subprocess.run([*graphrun, *words], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_the_command_works_a_list_off_and_goes_on(graph: Path, tmp_path: Path) -> None:
+    numbers(graph, 3, broken=(1,))
+    words = ["batch", "lines.yaml", "numbers=in/*.txt", "output=out/{stem}.txt", "--report", "report.json"]
+    ended = command(*words, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "3 jobs in" in ended.stdout and "2 done, 1 failed" in ended.stdout and "01: stage 'read'" in ended.stdout
+    assert ended.stderr.count("[3/3]") == 1
+    assert [one["status"] for one in json.loads((tmp_path / "report.json").read_text())["jobs"]].count("done") == 2
+    (tmp_path / "in/01.txt").write_text("1 2")
+    again = command(*words, "--resume", cwd=tmp_path)
+    assert again.returncode == 0 and "[1/3] 00: done before" in again.stderr
+
+
+def test_the_command_says_what_is_wrong_before_anything_runs(graph: Path, tmp_path: Path) -> None:
+    numbers(graph, 2)
+    one_output = command("batch", "lines.yaml", "numbers=in/*.txt", "output=one.txt", cwd=tmp_path)
+    assert one_output.returncode == 2 and "both write" in one_output.stderr
+    elsewhere = ["lines.yaml", "numbers=in/00.txt", "output=x", "--on", "mars"]
+    assert "--on takes ray" in command(*elsewhere, cwd=tmp_path).stderr
+    assert "cannot join" in command(*elsewhere[:3], "--parts", "2", cwd=tmp_path).stderr
+    assert not (tmp_path / "journal").exists() and not (tmp_path / "x").exists()
