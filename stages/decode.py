@@ -24,7 +24,7 @@ class Decode(Source):
     sound says how long the packets go on, as `length` has it: `audio` plays the video back and forth until then,
     `shortest` ends with the shorter of both, `video` with the video. `fps`: resample by time to this rate ("25",
     "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still
-    needs `end` or `until`. `reader`: `auto` is PyAV, which reads every file right and was measured faster than decord;
+    is shown until `end` or `until`, and where there is neither it is one packet. `reader`: `auto` is PyAV, which reads every file right and was measured faster than decord;
     decord is there for constant or variable rates in 8-bit 4:2:0 without rotation. `threads`: of the decoder.
 
     Facts of the stream: `rate` (exact; None where it varies), `variable`, `time_base`, `packets`, `duration` (seconds),
@@ -94,7 +94,7 @@ class Decode(Source):
                 from_zero=from_zero,
             )
         if until is None and self.end is None:
-            raise ValueError(f"{self.path} is a still: say how long it is shown, by end (seconds) or until (a sound)")
+            return Playlist(reader.times)
         shown = self.end - (self.start or 0) if self.end is not None else None
         lengths = [length for length in (shown, until) if length is not None]
         chosen = {"audio": lengths[-1], "video": lengths[0], "shortest": min(lengths)}[self.length]
