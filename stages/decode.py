@@ -23,9 +23,10 @@ class Decode(Source):
     `path`: a video, a still, a folder of images or a pattern such as `frame_%04d.png`. `until`: a media file whose
     sound says how long the packets go on, as `length` has it: `audio` plays the video back and forth until then,
     `shortest` ends with the shorter of both, `video` with the video. `fps`: resample by time to this rate ("25",
-    "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still
-    is shown until `end` or `until`, and where there is neither it is one packet. `reader`: `auto` is PyAV, which reads every file right and was measured faster than decord;
-    decord is there for constant or variable rates in 8-bit 4:2:0 without rotation. `threads`: of the decoder.
+    "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still is
+    shown until `end` or `until`; where there is neither it is one packet. `reader`: `auto` is PyAV, which reads every
+    file right; decord's pictures come one level too dark on average, and it is there for constant or variable rates in
+    8-bit 4:2:0 without rotation. `threads`: of the decoder.
 
     Facts of the stream: `rate` (exact; None where it varies), `variable`, `time_base`, `packets`, `duration` (seconds),
     `video` (the path), `colour` (matrix, range, primaries, transfer; None where the file says nothing), `sar`,
