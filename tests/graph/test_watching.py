@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from recorded_run import FORKED, write
 
 
@@ -43,6 +44,7 @@ def test_what_cannot_be_served_is_said_before_anything_runs(tmp_path: Path) -> N
     assert not (tmp_path / "out.txt").exists()
 
 
+@pytest.mark.slow
 def test_tune_says_what_it_expects_and_what_it_measured(tmp_path: Path) -> None:
     path = write(tmp_path, FORKED.replace("packets: 100", "packets: 200"))
     ended = graphrun("tune", path, "--seconds", "0.6", "-o", tmp_path / "tuned.yaml")
