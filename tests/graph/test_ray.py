@@ -224,6 +224,5 @@ def test_two_nodes_are_almost_twice_as_fast_where_no_core_is_needed_as_simulated
     two = timed("two", 0.15)
     cluster.remove_node(cluster.workers[1])
     one = timed("one", 0.15)
-    print(f"two nodes {two:.2f} s, one {one:.2f} s, start {start:.2f} s")
     assert one / two >= 1.9, (one, two)
     assert (one, two) == pytest.approx(two_nodes(800, 0.15, start), rel=0.1)
