@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ from graph.events import (
 from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
 from graph.scheduler import Scheduler
 from graph.simulate import enough, locks
+
+EXAMPLES = int(os.environ.get("GRAPHRUN_EXAMPLES", "250"))
 
 
 def chain(*nodes: Node, capacity: int = 4, slots: int = 8) -> Plan:
@@ -360,7 +363,7 @@ def _reaches(nodes: list[Node], start: int, end: int) -> bool:
     return start == end or any(_reaches(nodes, start, before) for before in nodes[end].inputs)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(plan=plans(), packets=st.integers(0, 40), seed=st.integers(0, 2**32), data=st.data())
 def test_nothing_is_lost_doubled_or_disordered(plan: Plan, packets: int, seed: int, data: st.DataObject) -> None:
     some = st.sets(st.integers(0, max(packets - 1, 0)), max_size=4)
@@ -387,13 +390,13 @@ def test_nothing_is_lost_doubled_or_disordered(plan: Plan, packets: int, seed: i
         gone[at] = before | world.skip.get(at, set()).intersection(world.ended[at]) | dropped
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(plan=plans())
 def test_what_auto_makes_of_any_graph_does_not_lock(plan: Plan) -> None:
     assert locks(plan) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(plan=plans(), data=st.data(), seed=st.integers(0, 2**32))
 def test_whether_a_graph_locks_does_not_depend_on_luck(plan: Plan, data: st.DataObject, seed: int) -> None:
     """The check's one simulated run tells what any order of events would: capacities are too small on purpose."""
