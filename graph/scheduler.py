@@ -426,10 +426,13 @@ class Scheduler:
             return ""
         if not state.idle:
             return "busy"
-        stop = min(index + node.batch, available)
+        stop, room = min(index + node.batch, available), self._room(state)
+        if room < stop and node.max_wait is not None:
+            stop = room
+        if room <= index:
+            return "room"
         if stop - index < node.batch and not self._may_be_partial(state, available):
             return "input"
-        room = self._room(state)
         if room < stop:
             return "room"
         self._start(state, index, stop)

@@ -2,7 +2,8 @@
 
 Links bound how far nodes may be apart and every node takes its packets in order, so the graph is a network of
 deterministic processes with bounded channels (Kahn 1974; Parks 1995): whether it locks does not depend on which of its
-workers is fast, and one run over enough packets tells.
+workers is fast, and one run over enough packets tells. Only where batches begin does depend on luck, on packets that
+are skipped and on `max_wait`; so the plan that is run is the worst case of it, in which one may begin at any packet.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from graph.scheduler import Scheduler
 
 
 def locks(plan: Plan, packets: int | None = None) -> str | None:
-    """The table of links at the place where the plan locks; None if it runs to its end."""
+    """The table of links at the place where the plan may lock; None if it always runs to its end."""
+    plan = worst(plan)
     count = packets if packets is not None else 2 * sum(link.capacity for link in plan.links) + 64
     scheduler = Scheduler(plan)
     workers = [WorkerId(at, replica) for at, node in enumerate(plan.nodes) for replica in range(node.workers)]
@@ -49,6 +51,22 @@ def locks(plan: Plan, packets: int | None = None) -> str | None:
                     return None
         if not events:
             now = max(now + 1.0, scheduler.deadline or now)
+
+
+def worst(plan: Plan) -> Plan:
+    """The plan without batches, whose nodes wait at every packet for what a batch that begins there would wait for.
+
+    A batch that has to be full needs as many packets before it and as much room behind it; one with `max_wait` goes on
+    with what there is.
+    """
+    extra = [node.batch - 1 if node.max_wait is None else 0 for node in plan.nodes]
+    nodes = tuple(
+        replace(node, batch=1, max_wait=None, after=node.after + more)
+        for node, more in zip(plan.nodes, extra, strict=True)
+    )
+    links = tuple(replace(link, capacity=link.capacity - extra[link.producer]) for link in plan.links)
+    fields = tuple(replace(one, slots=one.slots and max(1, one.slots - extra[one.writer])) for one in plan.fields)
+    return Plan(nodes, links, fields)
 
 
 def enough(plan: Plan, link: Link, limit: int) -> int | None:

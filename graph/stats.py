@@ -15,12 +15,13 @@ class Histogram:
     """Durations in buckets that grow by an eighth of a doubling: percentiles within about 5 %."""
 
     def __init__(self) -> None:
-        self.buckets: Counter[int] = Counter()
+        self.buckets: dict[int, int] = {}
         self.most = 0
 
     def add(self, nanoseconds: int) -> None:
-        mantissa, exponent = math.frexp(nanoseconds)
-        self.buckets[exponent * 8 + int(mantissa * 16) - 8] += 1
+        shift = nanoseconds.bit_length() - 4
+        bucket = shift * 8 + (nanoseconds >> shift) if shift > 0 else nanoseconds
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         if nanoseconds > self.most:
             self.most = nanoseconds
 
@@ -30,8 +31,8 @@ class Histogram:
         for bucket in sorted(self.buckets):
             wanted -= self.buckets[bucket]
             if wanted <= 0:
-                exponent, eighth = divmod(bucket, 8)
-                return min(math.ldexp((eighth + 8.5) / 16, exponent), self.most)
+                shift = max(0, bucket // 8 - 1)
+                return min((bucket - shift * 8 + 0.5) * 2**shift, self.most)
         return 0.0
 
     def summary(self) -> dict[str, float]:
