@@ -61,7 +61,10 @@ def _moment(job: Job, progress: Mapping[str, Any]) -> str:
 def place_for(
     checked: Sequence[Checked], on: str | None, at_once: int | None, control: Control, carried: Mapping[str, str]
 ) -> Place:
-    """Where runs of a graph go; `checked` are some of them. Raises GraphMistakes, or Wrong for a place unknown."""
+    """Where runs of a graph go; `checked` are some of them. Raises GraphMistakes, or Wrong for a place unknown.
+
+    With `at_once` it is not asked how much memory one takes, which takes as long as its start.
+    """
     if on is None:
         return LocalPlace(needs_of(checked[0]) if at_once else _needs(checked, control), at_once=at_once)
     if on != "ray" and not on.startswith("ray://"):
@@ -69,7 +72,8 @@ def place_for(
     from graph.ray import RayPlace, load_ray
 
     load_ray()
-    return RayPlace(_needs(checked, control), None if on == "ray" else on, carried, checked[0].spec.name)
+    needs = needs_of(checked[0]) if at_once else _needs(checked, control)
+    return RayPlace(needs, None if on == "ray" else on, carried, checked[0].spec.name)
 
 
 def _needs(checked: Sequence[Checked], control: Control) -> Needs:
@@ -98,7 +102,7 @@ def in_parts(
     return run_parts(
         graph,
         inputs,
-        lambda checked, carried: place_for([checked], on, None, control, carried),
+        lambda checked, carried: place_for([checked], on, 1 if count == 1 else None, control, carried),
         parts=count,
         changes=changes,
         resume=resume,

@@ -40,13 +40,14 @@ class Needs:
 def needs_of(checked: Checked, control: Control | None = None) -> Needs:
     """What a run needs as far as its plan tells; with a control also its memory, for which it is made ready and let go.
 
-    Raises RuntimeError if it cannot be made ready.
+    Without one its memory is what the graph itself sets as `memory:`. Raises RuntimeError if it cannot be made ready.
     """
     devices = [str(value) for one in checked.stages.values() if (value := one.params.get("device")) is not None]
     found = Needs(
         cores=sum(node.workers for node in checked.plan.nodes),
         gpus=int(any(device.startswith("cuda") for device in devices)),
         likes_gpu="auto" in devices,
+        memory=checked.spec.memory or 0,
     )
     if control is None:
         return found

@@ -30,7 +30,7 @@ class Cluster:
     connect: float = 1.0  # of the driver, to reach the cluster and to be ready
     join: float = 0.0002  # a packet, copied into the output
     file: float = 5_000.0  # of the video: every part reads all of it for its index
-    carried: float = 60.0  # of what ran first, fetched once by each node
+    carried: float = 700.0  # of what ran first, fetched once by each node
     storage: float = 2_000.0  # all readers together
     link: float = 1_000.0  # one node
     nodes: int = 1
