@@ -32,7 +32,7 @@ class Histogram:
             wanted -= self.buckets[bucket]
             if wanted <= 0:
                 shift = max(0, bucket // 8 - 1)
-                return min((bucket - shift * 8 + 0.5) * 2**shift, self.most)
+                return min((bucket - shift * 8 + 0.5) * float(1 << shift), self.most)
         return 0.0
 
     def summary(self) -> dict[str, float]:
