@@ -6,7 +6,7 @@
 
 `speed`: in turn, round after round, a forward of the whole network at batch 1 in fp32 (counted as 157.37 GFLOP, what
 the network takes as it is defined) and a 128→128 3×3 convolution at 64×64 alone; the best of the rounds of each.
-`shortcuts`: solvers, reuse of deep features and shared starts, each with processor seconds a frame and its error against
+`shortcuts`: solvers, reuse of deep features, shared starts, each with processor seconds a frame and its error against
 the same solver's picture without the shortcut, and against 25 steps of DDIM. `int8`: the network's convolutions in 8
 bits, in ONNX Runtime.
 --json prints one object a line.
