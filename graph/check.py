@@ -14,7 +14,7 @@ from graph.load import LoadError, fit, kind, load_class, parameters
 from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots, resized
 from graph.simulate import enough, locks
 from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec, nearest
-from graph.stage import Array, Field, Source, Stage
+from graph.stage import Array, Field, Sink, Source, Stage
 
 COMMAND_LINE = Place("command line", 1, 1)
 
@@ -55,11 +55,11 @@ class Checked:
     @property
     def facts(self) -> dict[str, Any]:
         """What this run is, in plain values: two runs with the same facts make the same of the same inputs."""
-        return {
-            "graph": self.spec.name,
-            "inputs": self.values,
-            "stages": {name: {"use": one.spec.use.value, "with": one.params} for name, one in self.stages.items()},
+        stages = {
+            name: {"use": one.spec.use.value, "with": one.params, "sink": isinstance(one.stage, Sink)}
+            for name, one in self.stages.items()
         }
+        return {"graph": self.spec.name, "inputs": self.values, "stages": stages}
 
 
 def check(

@@ -1,8 +1,8 @@
-"""encode: pictures and sound to a video file, in one pass."""
+"""encode: pictures and sound to a video file, so that a run can go on where an earlier one was ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ import numpy as np
 from graph.stage import Array, Caps, Output, Packet, Sink
 
 if TYPE_CHECKING:
+    from stages.media.segments import Segments
     from stages.media.tracks import Track
     from stages.media.writer import VideoWriter
 
@@ -30,12 +31,17 @@ class Encode(Sink):
     else encoded in its own rate and channels as AAC (Opus in WebM). What has been written before a failure stays
     beside the output as `NAME.partial.mp4` and can be played.
 
+    Until the output is whole, its pictures lie beside it in `NAME.mp4.segments`: closed segments that each begin with a
+    key frame and can be played. A run with the same inputs and parameters goes on after the last whole one (`--resume`,
+    or by itself where this stage's process was killed); in the end they are joined without encoding again.
+
     `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless, RGB), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
     better (h264: 16). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
-    sound already). `threads`: of the encoder.
+    sound already). `threads`: of the encoder. `segment`: seconds of a segment; with 0 there are none, and nothing to go
+    on with.
     """
 
     reads = {"frame": Array(np.uint8, "h w 3", "RGB")}
@@ -51,6 +57,7 @@ class Encode(Sink):
         provenance: bool = True,
         keep: list[Kept] | None = None,
         threads: int = 2,
+        segment: float = 20.0,
     ) -> None:
         from stages.media.formats import codec_for, encoder_options
 
@@ -63,9 +70,13 @@ class Encode(Sink):
         self.threads = threads
         if threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
+        if segment < 0:
+            raise ValueError(f"segment is {segment} s, but it cannot be less than 0")
+        self.segment = Fraction(str(segment))
         self._codec = codec_for(codec, path)
         self._options = encoder_options(codec, crf, preset, threads)
         self._writer: VideoWriter | None = None
+        self._segments: Segments | None = None
         self._tracks: list[Track] = []
 
     def open(self) -> None:
@@ -85,7 +96,7 @@ class Encode(Sink):
     def configure(self, caps: Caps) -> Caps:
         """Open the encoder for the size and rate of the stream."""
         from stages.media.formats import written_colour
-        from stages.media.writer import Pictures, VideoWriter
+        from stages.media.writer import Pictures, VideoWriter, check_encoder, pixels_for
 
         self._stream = stream = caps.stream
         if self.audio == SOURCE:
@@ -102,51 +113,130 @@ class Encode(Sink):
             colour=written_colour(colour, self._codec, width, height),
             sar=Fraction(stream.get("sar") or 1),
         )
-        self._writer = VideoWriter(self.path, pictures, self._codec, self._options, self.threads, self._metadata())
-        if self._writer.pixels != self._codec.even:
-            self.notes.append(f"{width}x{height} is odd, which {self.codec} has in {self._writer.pixels} only")
+        self._pixels = pixels_for(self._codec, pictures)
+        if self._pixels != self._codec.even:
+            self.notes.append(f"{width}x{height} is odd, which {self.codec} has in {self._pixels} only")
+
+        def open_writer(path: str) -> VideoWriter:
+            return VideoWriter(path, pictures, self._codec, self._options, self.threads, self._metadata())
+
+        if self.segment:
+            check_encoder(pictures, self._codec, self._options, self.threads)
+            self._segments = self._make_segments(pictures.time_base, open_writer)
+        else:
+            self._writer = open_writer(self.path)
         self._first: Fraction | None = None
         return Caps()
 
+    def _make_segments(self, base: Fraction, open_writer: Callable[[str], VideoWriter]) -> Segments:
+        import av
+
+        from stages.media.same_run import run_print
+        from stages.media.segments import Segments
+
+        run = run_print(self.run_facts, {"PyAV": av.__version__, "FFmpeg": str(av.ffmpeg_version_info)})
+        return Segments(self.path, self.segment, base, run, open_writer)
+
+    def resume(self) -> int:
+        """How many packets an earlier run has in whole segments.
+
+        Raises ValueError where it was not the same run, saying what differs: inputs, parameters, or the content of a
+        file that is read.
+        """
+        if self._segments is None:
+            self.notes.append("begun anew: with segment: 0 there is nothing to go on with")
+            return 0
+        count = self._segments.resume()
+        if self._segments.whole:
+            self.counts["kept_packets"] = self._segments.packets
+            self._first, self._last = self._segments.whole[0].begin, self._segments.whole[-1].last
+        else:
+            self.notes.append(f"begun anew: there is no whole segment of {self.path} to go on with")
+        return count
+
     def process(self, packet: Packet) -> None:
-        """Encode the frame, and the sound up to it."""
-        writer = self._opened()
+        """Encode the frame; without segments also the sound up to it."""
         if self._first is None:
             self._first = packet.time
-            self._add_tracks(packet.time, writer.container)
+            if self._segments is None:
+                self._add_tracks(packet.time, self._opened().container)
         self._last = packet.time
+        if self._segments is not None:
+            self._segments.write(packet.frame, packet.index, packet.time)
+            return
         time = packet.time - self._first
-        writer.write(packet.frame, time)
+        self._opened().write(packet.frame, time)
         for track in self._tracks:
             track.advance(time)
 
     def finish(self) -> Sequence[Output]:
-        """End the tracks together and give the file its name."""
-        writer = self._opened()
+        """End all tracks together and give the file its name."""
+        from stages.media.writer import partial_path
+
         if self._first is None:
             raise ValueError(f"there was no frame to write to {self.path}")
+        if self._segments is not None:
+            self._segments.end()
+            output = self._join_segments(self._segments, self.path)
+            Path(partial_path(self.path)).unlink(missing_ok=True)
+            self._segments.remove()
+            return [output]
+        writer = self._opened()
         whole = self._end()
         last = whole - self._last if self._rate is None and whole is not None and whole > self._last else None
         end = writer.end_of(last)
         for track in self._tracks:
             track.finish(end)
         writer.finish(last)
+        self._tell_damage()
+        return [Output(self.path, writer.frames, float(end))]
+
+    def _join_segments(self, segments: Segments, target: str) -> Output:
+        """Put what is whole into one file, beside the sound and all else."""
+        assert self._first is not None
+        begin, last = self._first, segments.whole[-1].last
+        whole = self._end()
+        end = whole - begin if whole is not None and whole > last else None
+        if self._rate is not None:
+            end = last - begin + 1 / self._rate
+        joined = segments.folder / f"joined{self._suffix}"
+        parts = [(str(segments.folder / one.file), one.begin - begin) for one in segments.whole]
+        frames, until = self._join(str(joined), parts, segments.base, end)
+        segments.put(joined, target)
+        return Output(self.path, frames, float(until))
+
+    def _join(
+        self, path: str, parts: Sequence[tuple[str, Fraction]], base: Fraction, end: Fraction | None
+    ) -> tuple[int, Fraction]:
+        """Join parts, each with the time it begins in the output; how many frames there are, and their end."""
+        from stages.media.join import Joined
+
+        assert self._first is not None
+        joined = Joined(path, parts, base, end, self._rate)
+        try:
+            self._add_tracks(self._first, joined.container)
+            joined.write(self._tracks)
+            self._tell_damage()
+            return joined.frames, joined.end
+        finally:
+            joined.close()
+            self._close_tracks()
+
+    def _tell_damage(self) -> None:
         if self._sound is not None and self._sound.tally["damaged"]:
             self.counts["damaged_sound_packets"] = self._sound.tally["damaged"]
             self.notes.append(f"{self._sound.tally['damaged']} damaged packets of {self._sound.path} became silence")
-        return [Output(self.path, writer.frames, float(end))]
 
     def part(self, path: str) -> dict[str, Any]:
         """Parameters that differ for a part of the output, which `join` puts together: no sound, no further tracks."""
-        return {"path": path, "audio": None, "keep": ["metadata"] if "metadata" in self.keep else None}
+        keep = ["metadata"] if "metadata" in self.keep else None
+        return {"path": path, "audio": None, "keep": keep, "segment": 0.0}
 
     def join(self, parts: Sequence[tuple[str, Fraction]], stream: dict[str, Any]) -> Sequence[Output]:
         """Put parts together without encoding again; the sound and all else is added once, for the whole.
 
         `parts`: files in order, each with the time of its first packet; `stream`: the facts of the whole stream.
         """
-        from stages.media.join import Joined
-
         self._stream = stream
         rate = Fraction(stream["rate"]) if stream.get("rate") else None
         base = 1 / rate if rate else Fraction(stream.get("time_base") or Fraction(1, 90_000))
@@ -155,27 +245,40 @@ class Encode(Sink):
         self.open()
         if self.audio == SOURCE:
             self._take_sound_of_source()
-        joined = Joined(self.path, [(path, begin - self._first) for path, begin in parts], base, whole)
-        try:
-            self._add_tracks(self._first, joined.container)
-            joined.write(self._tracks)
-        finally:
-            joined.close()
-            self.close()
-        return [Output(self.path, joined.frames, float(joined.end))]
+        frames, end = self._join(self.path, [(path, begin - self._first) for path, begin in parts], base, whole)
+        return [Output(self.path, frames, float(end))]
 
     def close(self) -> None:
-        """Release everything; without `finish` before, end the partial file so that it can be played."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Release everything; without `finish` before, leave a partial file that can be played."""
+        segments, self._segments = self._segments, None
+        try:
+            if segments is not None and segments.begun and not segments.done:
+                self._leave_partial(segments)
+        finally:
+            if segments is not None:
+                segments.close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._close_tracks()
+
+    def _leave_partial(self, segments: Segments) -> None:
+        """Join what there is, unless the disk is at fault, which has been told."""
+        from stages.media.writer import partial_path
+
+        if not segments.broken:
+            segments.end()
+        if segments.whole and not segments.broken:
+            self._join_segments(segments, partial_path(self.path))
+
+    def _close_tracks(self) -> None:
         for track in self._tracks:
             track.close()
         self._tracks = []
 
     def about(self) -> dict[str, Any]:
         """The encoder and the pixel format."""
-        return {"encoder": self._codec.encoder, "pixels": self._opened().pixels, **self._options}
+        return {"encoder": self._codec.encoder, "pixels": self._pixels, **self._options}
 
     def _end(self) -> Fraction | None:
         """When the video is expected to end, on the packets' clock."""

@@ -21,11 +21,13 @@ class Joined:
     """A file that parts are copied into, packet by packet; further tracks are added to `container` before `write`.
 
     `base`: the ticks that times are counted in, of which every picture's time is a multiple; `end`: when the last
-    picture is no longer shown, None for as long as the one before it. The file has its name only when it is whole.
-    Raises ValueError where the parts were not encoded alike.
+    picture is no longer shown, None for as long as the one before it; `rate`: of the pictures, where it is constant.
+    The file has its name only when it is whole. Raises ValueError where the parts were not encoded alike.
     """
 
-    def __init__(self, path: str, parts: Sequence[Part], base: Fraction, end: Fraction | None) -> None:
+    def __init__(
+        self, path: str, parts: Sequence[Part], base: Fraction, end: Fraction | None, rate: Fraction | None = None
+    ) -> None:
         import av
 
         self.path = path
@@ -42,8 +44,11 @@ class Joined:
         self.container = av.open(str(self._spare), "w", options=self._options())
         with open_input(parts[0][0]) as first:
             self.container.metadata.update(metadata_of(parts[0][0]))
-            self._stream: Any = self.container.add_stream_from_template(video_stream(first))
+            self._stream: Any = self.container.add_stream_from_template(video_stream(first), opaque=True)
         self._stream.time_base = base
+        if rate is not None:
+            # Matroska says with it how long a picture is shown, that of the last included.
+            self._stream.codec_context.framerate = rate
 
     def _options(self) -> dict[str, str]:
         if not self._is_mp4:

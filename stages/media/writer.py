@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -57,37 +58,23 @@ class VideoWriter:
         self.frames = 0
         self.end = Fraction(0)
         self._base, self._rate = pictures.time_base, pictures.rate
-        self.pixels = codec.odd if pictures.width % 2 or pictures.height % 2 else codec.even
-        check_writable(path)
+        self.pixels = pixels_for(codec, pictures)
         self.container = av.open(self.partial, "w", options=_container_options(path))
         self.container.metadata.update(metadata or {})
         self._from_rgb = FromRGB(pictures.colour, pictures.width, pictures.height, self.pixels)
         self._tags = tags(pictures.colour)
         self._stream: Any = self.container.add_stream(codec.encoder, rate=pictures.rate or Fraction(30))
-        self._open_encoder(pictures, codec.encoder, options, threads)
+        if codec.encoder in ("libx265", "hevc_nvenc") and container_of(path) in (".mp4", ".mov"):
+            self._stream.codec_context.codec_tag = "hvc1"
+        try:
+            open_encoder(self._stream.codec_context, pictures, codec, options, threads)
+        except ValueError:
+            self._drop()
+            raise
         self._waiting: Any = None
         self._gap = 1
         self._shown: dict[int, int] = {}
         self._done = False
-
-    def _open_encoder(self, pictures: Pictures, encoder: str, options: dict[str, str], threads: int) -> None:
-        import av
-
-        context = self._stream.codec_context
-        context.width, context.height, context.pix_fmt = pictures.width, pictures.height, self.pixels
-        context.time_base = pictures.time_base
-        context.sample_aspect_ratio = pictures.sar
-        context.colorspace, context.color_range, context.color_primaries, context.color_trc = self._tags
-        context.thread_count = threads
-        context.options = options
-        if encoder in ("libx265", "hevc_nvenc") and container_of(self.path) in (".mp4", ".mov"):
-            context.codec_tag = "hvc1"
-        try:
-            context.open(strict=False)
-        except av.FFmpegError as error:
-            self._drop()
-            size = f"{pictures.width}x{pictures.height}"
-            raise ValueError(f"the encoder {encoder} cannot be used here for {size} ({error.strerror})") from None
 
     def write(self, image: Picture, time: Fraction) -> None:
         """Encode an RGB picture, uint8 (h, w, 3), shown from `time` seconds of the output on; times rise."""
@@ -98,12 +85,15 @@ class VideoWriter:
         self._encode_waiting(frame.pts)
         self._waiting = frame
 
-    def finish(self, last: Fraction | None = None) -> None:
-        """End the video, its last picture shown for `last` seconds, and give the file its name (tracks come before)."""
+    def finish(self, last: Fraction | None = None, as_written: bool = False) -> None:
+        """End the video, its last picture shown for `last` seconds, and give the file its name (tracks come before).
+
+        `as_written`: it stays in fragments, as a segment may that is copied into the output later.
+        """
         self._flush(last)
         self.container.close()
         self._done = True
-        if container_of(self.path) in (".mp4", ".mov"):
+        if container_of(self.path) in (".mp4", ".mov") and not as_written:
             remux(self.partial, self.path, self.end - self._gap * self._base, self.end)
             Path(self.partial).unlink()
         else:
@@ -158,6 +148,37 @@ class VideoWriter:
         for packet in self._stream.encode(frame):
             packet.duration = self._shown.pop(packet.pts, packet.duration)
             self.container.mux(packet)
+
+
+def pixels_for(codec: VideoCodec, pictures: Pictures) -> str:
+    """The pixel format that a codec has for pictures of this size."""
+    return codec.odd if pictures.width % 2 or pictures.height % 2 else codec.even
+
+
+def open_encoder(context: Any, pictures: Pictures, codec: VideoCodec, options: dict[str, str], threads: int) -> None:
+    """Open PyAV's context of an encoder; ValueError where it cannot be used."""
+    import av
+
+    context.width, context.height, context.pix_fmt = pictures.width, pictures.height, pixels_for(codec, pictures)
+    context.time_base = pictures.time_base
+    context.sample_aspect_ratio = pictures.sar
+    context.colorspace, context.color_range, context.color_primaries, context.color_trc = tags(pictures.colour)
+    context.thread_count = threads
+    context.options = options
+    try:
+        context.open(strict=False)
+    except av.FFmpegError as error:
+        size = f"{pictures.width}x{pictures.height}"
+        raise ValueError(f"the encoder {codec.encoder} cannot be used here for {size} ({error.strerror})") from None
+
+
+def check_encoder(pictures: Pictures, codec: VideoCodec, options: dict[str, str], threads: int) -> None:
+    """Raise ValueError where an encoder cannot be used; no file is touched."""
+    import av
+
+    context: Any = av.CodecContext.create(codec.encoder, "w")
+    context.framerate = pictures.rate or Fraction(30)
+    open_encoder(context, pictures, codec, options, threads)
 
 
 def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
@@ -220,9 +241,8 @@ def check_writable(path: str) -> None:
     if Path(path).is_dir():
         raise OSError(f"{path} cannot be written: it is a folder")
     try:
-        with Path(partial_path(path)).open("wb"):
+        with tempfile.TemporaryFile(dir=folder):
             pass
-        Path(partial_path(path)).unlink()
     except OSError as error:
         raise OSError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -24,21 +24,35 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
 
-def transcode(decode: Decode, encode: Encode, stop: int | None = None, facts: dict[str, Any] | None = None) -> Run:
-    """Run decode → encode; with `stop`, give up after so many packets, as after a failure elsewhere."""
+def transcode(
+    decode: Decode,
+    encode: Encode,
+    stop: int | None = None,
+    facts: dict[str, Any] | None = None,
+    resume: bool = False,
+    run_facts: dict[str, Any] | None = None,
+) -> Run:
+    """Run decode → encode; with `stop`, give up before that packet, as after a failure elsewhere.
+
+    `facts`: more of the stream. `resume`: go on with what an earlier run left. `run_facts`: what run this is.
+    """
     run = Run()
+    encode.run_facts = run_facts or {}
     try:
         decode.open()
         encode.open()
         caps = infer_caps(decode, Caps())
         infer_caps(encode, Caps(caps.shapes, {**caps.stream, **(facts or {})}))
         blank = blank_arrays(decode, caps)
-        while len(run.times) != stop:
-            packet = Packet(len(run.times), Fraction(0), dict(blank), decode.writes)
+        index = encode.resume() if resume else 0
+        decode.seek(index)
+        while index != stop:
+            packet = Packet(index, Fraction(0), dict(blank), decode.writes)
             if not decode.produce(packet):
                 run.outputs = list(encode.finish())
                 break
             run.times.append(packet.time)
+            index += 1
             encode.process(packet)
         run.notes = [*decode.notes, *encode.notes]
         return run

@@ -315,21 +315,28 @@ class Killed(Encode):
         super().process(packet)
         if packet.index == 250:
             os.kill(os.getpid(), signal.SIGKILL)
-transcode(Decode({source!r}), Killed({target!r}, audio={source!r}))
+transcode(Decode({source!r}), Killed({target!r}, audio={source!r}, segment={segment}))
 """
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_what_was_written_plays_after_sigkill(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("segment", [0, 4])
+def test_what_was_written_plays_after_sigkill(tmp_path: Path, suffix: str, segment: float) -> None:
     clip = Clip(count=300, width=160, height=128, sound=Sound(beeps([0.5, 3.0], 12, 48_000)))
     source, target = write_clip(tmp_path / "in.mp4", clip), tmp_path / f"out{suffix}"
     tests = str(Path(__file__).parent)
-    code = KILLED.format(root=str(Path(tests).parents[1]), tests=tests, source=str(source), target=str(target))
+    root = str(Path(tests).parents[1])
+    code = KILLED.format(root=root, tests=tests, source=str(source), target=str(target), segment=segment)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
-    part = decoded(tmp_path / f"out.partial{suffix}")
-    assert len(part) > 100
-    assert [number_of(packet.frame) for packet in part] == list(range(len(part)))
+    left = [tmp_path / f"out.partial{suffix}"]
+    if segment:
+        left = sorted((tmp_path / f"out{suffix}.segments").glob(f"0*{suffix}"))
+        assert len(left) == 3
+    seen = [number_of(packet.frame) for path in left for packet in decoded(path)]
+    whole = 200 if segment else 100
+    assert len(seen) > whole
+    assert seen[:whole] == list(range(whole))
     assert not target.exists()
 
 
