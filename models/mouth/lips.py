@@ -1,4 +1,4 @@
-"""The lips as four edges and a chin, how they are given another shape, and the warp from one shape to another.
+"""The lips as four edges and a jaw line, how they are given another shape, and the warp from one shape to another.
 
 All in the upright axes of a face (`geometry.Axes`): `across` and `down` from the point under the nose, in pixels.
 """
@@ -9,14 +9,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.mouth.geometry import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER, Axes, Floats
+from models.mouth.geometry import JAW, LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER, Axes, Floats
 
 #: points of the four edges, from the outside of the upper lip to that of the lower, [4, 11]
 EDGES = np.array([UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER])
+#: points of the jaw line below the mouth, [11], the chin in the middle
+LOWER_JAW = np.array(JAW[3:-3])
 #: of a wider gap, how much the lower lip (and with it the jaw) takes; the upper lip moves little
 _JAW_SHARE = 0.75
-#: of the lower lip's move, how much the chin follows
+#: of the lower lip's move, how much the chin follows; beside the chin the jaw line follows less, and not at all
+#: beyond this distance, over the face height
 _CHIN_SHARE = 0.6
+_CHIN_FLAT, _CHIN_REACH = 0.1, 0.42
+#: beside the corners of the mouth a bend fades out within this, over the face height, and before the face ends
+_REACH, _LEAST_REACH, _INSET = 0.28, 0.08, 0.03
 #: spacing of the tables that curves are sampled into, pixels
 _STEP = 0.5
 
@@ -24,15 +30,20 @@ _STEP = 0.5
 @dataclass(frozen=True)
 class Lips:
     """`edges` float32 [4, 11, 2]: upper outer, upper inner, lower inner, lower outer, each from corner to corner;
-    `chin` float32 [2]: the tip of the chin (point 152)."""
+    `jaw` float32 [11, 2]: the lower jaw line, from right to left, its middle the tip of the chin (point 152)."""
 
     edges: Floats
-    chin: Floats
+    jaw: Floats
 
     @classmethod
     def of(cls, landmarks: Floats, axes: Axes) -> Lips:
         """The lips of landmarks [468, 2] (pixels) in `axes`."""
-        return cls(axes.enter(landmarks[EDGES]), axes.enter(landmarks[152]))
+        return cls(axes.enter(landmarks[EDGES]), axes.enter(landmarks[LOWER_JAW]))
+
+    @property
+    def chin(self) -> Floats:
+        """The tip of the chin [2]."""
+        return np.asarray(self.jaw[5], np.float32)
 
     @property
     def gap(self) -> float:
@@ -49,12 +60,9 @@ class Lips:
         """Between the corners (61-291), pixels."""
         return float(np.linalg.norm(self.edges[0, -1] - self.edges[0, 0]))
 
-    def moved(self, shift: Floats) -> Lips:
-        """All of it by `shift` [2]."""
-        return Lips(self.edges + shift, self.chin + shift)
-
-    def shaped(self, gap: float, breadth: float) -> Lips:
-        """The same lips with another gap and breadth in pixels: the edges part in a parabola, corners stay level."""
+    def shaped(self, gap: float, breadth: float, height: float) -> Lips:
+        """The same lips with another gap and breadth in pixels: the edges part in a parabola, corners stay level.
+        `height`: of the face, pixels."""
         middle = self.edges[0, [0, -1]].mean(0)
         edges = self.edges.copy()
         edges[..., 0] = middle[0] + (edges[..., 0] - middle[0]) * (breadth / max(self.breadth, 1.0))
@@ -65,8 +73,11 @@ class Lips:
         down = wider * _JAW_SHARE
         edges[:2, :, 1] -= bow[:2] * (wider - down)
         edges[2:, :, 1] += bow[2:] * down
-        chin = self.chin + np.array([0, down * _CHIN_SHARE], np.float32)
-        return Lips(_uncrossed(edges), chin)
+        jaw = self.jaw.copy()
+        beside = np.abs(jaw[:, 0] - self.chin[0]) / height
+        away = np.clip((beside - _CHIN_FLAT) / (_CHIN_REACH - _CHIN_FLAT), 0, 1)
+        jaw[:, 1] += down * _CHIN_SHARE * (0.5 + 0.5 * np.cos(np.pi * away))
+        return Lips(_uncrossed(edges), jaw)
 
     def shut(self) -> Lips:
         """The same lips, touching."""
@@ -87,19 +98,31 @@ def _uncrossed(edges: Floats) -> Floats:
     return edges
 
 
+def sides(landmarks: Floats, axes: Axes) -> tuple[float, float]:
+    """Where the face ends beside the mouth, `across` in pixels: right and left, of landmarks [468, 2]."""
+    line = axes.enter(landmarks[list(JAW)])
+    level = float(axes.enter(landmarks[[61, 291]])[:, 1].mean())
+    middle = len(JAW) // 2
+    right, left = line[: middle + 1], line[: middle - 1 : -1]
+    ends = [float(np.interp(level, np.maximum.accumulate(half[:, 1]), half[:, 0])) for half in (right, left)]
+    return ends[0] + _INSET * axes.height, ends[1] - _INSET * axes.height
+
+
 @dataclass(frozen=True)
 class Bend:
     """A warp from the shape `to` back to the shape `come`: where the pixel of a new picture comes from.
 
-    Columns of pixels are mapped piecewise linearly between seven levels: nose, the four edges, chin, neck; sideways it
-    is a stretch between the corners that fades towards cheeks, nose and chin. A gap that closes vanishes (no pixel
-    comes from it). One that opens is stretched, or, where `hanging`, keeps its size and hangs from the upper lip, as
-    teeth do. `height`: of the face, pixels.
+    Columns of pixels are mapped piecewise linearly between seven levels: nose, the four edges, jaw, neck; sideways it
+    is a stretch between the corners that fades towards nose and chin. Beside the mouth all of it fades out before the
+    face ends at `sides` (right and left, across), so that nothing behind the face moves with it. A gap that closes
+    vanishes (no pixel comes from it). One that opens is stretched, or, where `hanging`, keeps its size and hangs from
+    the upper lip, as teeth do. `height`: of the face, pixels.
     """
 
     to: Lips
     come: Lips
     height: float
+    sides: tuple[float, float]
     hanging: bool = False
 
     def __call__(self, across: Floats, down: Floats) -> tuple[Floats, Floats, Floats]:
@@ -109,6 +132,7 @@ class Bend:
         columns = np.arange(start, float(across.max()) + 2, _STEP, dtype=np.float32)
         origin = self._sideways(columns)
         to, come = self._levels(self.to, columns), self._levels(self.come, origin)
+        come = to + (come - to) * self._beside(columns)
         slope, offset = _pieces(to, come, self.hanging)
         column = ((across - start) * (1 / _STEP)).astype(np.int32)
         piece = np.zeros(across.shape, np.int32)
@@ -122,11 +146,22 @@ class Bend:
             depth = np.where(piece == 3, np.maximum(new_down - come[3][column], 0), 0).astype(np.float32)
         return new_across, new_down, depth
 
+    def _ends(self) -> tuple[float, float, float, float]:
+        """Across: where the bend begins, the corners, and where it ends."""
+        right, left = (float(corner[0]) for corner in self.to.corners)
+        most, least = _REACH * self.height, _LEAST_REACH * self.height
+        room = [np.clip(far, least, most) for far in (right - self.sides[0], self.sides[1] - left)]
+        return right - float(room[0]), right, left, left + float(room[1])
+
     def _sideways(self, columns: Floats) -> Floats:
-        (a, b), (c, d) = self.to.corners, self.come.corners
-        reach = 0.28 * self.height
-        known = [a[0] - reach, a[0], b[0], b[0] + reach]
-        return np.asarray(np.interp(columns, known, [a[0] - reach, c[0], d[0], b[0] + reach]), np.float32)
+        ends = self._ends()
+        shifts = [0, self.come.corners[0][0] - ends[1], self.come.corners[1][0] - ends[2], 0]
+        return np.asarray(columns + np.interp(columns, ends, shifts), np.float32)
+
+    def _beside(self, columns: Floats) -> Floats:
+        """1 between the corners, 0 where the bend ends."""
+        share = np.interp(columns, self._ends(), [0, 1, 1, 0])
+        return np.asarray(share * share * (3 - 2 * share), np.float32)
 
     def _fade(self, down: Floats) -> Floats:
         """1 at the lips, 0 at the nose and half way to the chin."""
@@ -137,12 +172,11 @@ class Bend:
 
     def _levels(self, lips: Lips, columns: Floats) -> Floats:
         edges = [np.interp(columns, np.maximum.accumulate(edge[:, 0]), edge[:, 1]) for edge in lips.edges]
-        reach = np.clip((np.abs(columns - self.to.chin[0]) / self.height - 0.1) / 0.32, 0, 1)
-        sink = (lips.chin[1] - self.to.chin[1]) * (0.5 + 0.5 * np.cos(np.pi * reach))
-        chin = np.maximum(self.to.chin[1] + sink, edges[3] + 1)
-        neck = np.maximum(self.to.chin[1], self.come.chin[1]) + 0.16 * self.height
+        line = np.interp(columns, np.maximum.accumulate(lips.jaw[:, 0]), lips.jaw[:, 1])
+        jaw = np.maximum(line, edges[3] + 1)
+        neck = max(float(self.to.jaw[:, 1].max()), float(self.come.jaw[:, 1].max())) + 0.16 * self.height
         nose = np.zeros_like(columns)
-        return np.stack([nose, *edges, chin, np.full_like(columns, neck)]).astype(np.float32)
+        return np.stack([nose, *edges, jaw, np.full_like(columns, neck)]).astype(np.float32)
 
 
 def _pieces(to: Floats, come: Floats, hanging: bool) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from models.mouth.bank import Bank
 from models.mouth.blend import blend, soften
 from models.mouth.choose import Chooser
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, invert
-from models.mouth.lips import Bend, Lips
+from models.mouth.lips import Bend, Lips, sides
 from models.mouth.schedule import Schedule
 
 Picture = npt.NDArray[np.uint8]
@@ -68,7 +68,7 @@ class Rewrite:
         own = Lips.of(target, axes)
         picture = crop.copy()
         # the frame's own mouth takes the new shape too, so that no part of it looks out from under what is laid over it
-        window.of(picture)[...] = window.bent(crop, Bend(lips, own, axes.height))[0]
+        window.of(picture)[...] = window.bent(crop, Bend(lips, own, axes.height, sides(target, axes)))[0]
         outline = _outline(target, self._jaw(picks[1], target), axes, lips)
         core = window.within(outline)
         inside = core.polygon(outline)
@@ -82,13 +82,13 @@ class Rewrite:
         row = picks[1]
         carried = Lips.of(apply(align(self._bank.landmarks[row], target), self._bank.landmarks[row]), axes)
         shift = (np.tensordot(_DISSOLVE, self._shapes[picks], 1) - self._shapes[row]) * axes.height
-        steady = Lips(carried.edges + shift[:-1].reshape(4, 11, 2), carried.chin + shift[-1])
+        steady = Lips(carried.edges + shift[:4], carried.jaw + shift[4])
         raw = self._reach.raw(wanted) * axes.height
         gap = 0.0 if shut else max(0.0, float(raw[0]))
         slack = _GAP_REACH * axes.height + _GAP_SHARE * steady.gap
         gap = min(gap, steady.gap + slack)
         breadth = np.clip(raw[1], steady.breadth * (1 - _BREADTH_SHARE), steady.breadth * (1 + _BREADTH_SHARE))
-        return steady.shaped(gap, float(breadth))
+        return steady.shaped(gap, float(breadth), axes.height)
 
     def _jaw(self, row: int, target: Floats) -> Floats:
         exemplar = self._bank.landmarks[row]
@@ -109,11 +109,12 @@ class Rewrite:
 
         mixed: Picture | None = None
         total = 0.0
+        ends = sides(target, axes)
         for row, share in shares.items():
             onto = align(self._bank.landmarks[row], target)
             own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
             back = _compose(self._bank.placement[row], invert(onto))
-            picture, _ = window.bent(self._bank.crop(row), Bend(lips, own, axes.height), back)
+            picture, _ = window.bent(self._bank.crop(row), Bend(lips, own, axes.height, ends), back)
             total += share
             mixed = (
                 picture
@@ -221,10 +222,10 @@ def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
 
 
 def _shape(landmarks: Floats) -> Floats:
-    """Edges and chin of the lips in the face's own axes over its height, [45, 2]."""
+    """Edges of the lips and jaw line in the face's own axes over its height, [5, 11, 2]."""
     axes = Axes.of(landmarks)
     lips = Lips.of(landmarks, axes)
-    return np.asarray(np.concatenate([lips.edges.reshape(-1, 2), lips.chin[None]]) / axes.height, np.float32)
+    return np.asarray(np.concatenate([lips.edges, lips.jaw[None]]) / axes.height, np.float32)
 
 
 def _compose(outer: Floats, inner: Floats) -> Floats:

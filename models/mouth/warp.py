@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mouth.geometry import Axes, Floats, Range, apply
-from models.mouth.lips import Bend, Lips
+from models.mouth.lips import Bend, Lips, sides
 from models.mouth.rewrite import Drawn, Window
 from models.mouth.schedule import Schedule
 
@@ -56,9 +56,9 @@ class Warp:
         wanted, shut = self._schedule.mouth(time)
         raw = self._reach.raw(wanted) * axes.height
         gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * axes.height)
-        lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)))
+        lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), axes.height)
         window = Window.around(target, lips, axes, crop.shape)
-        part, depth = window.bent(crop, Bend(lips, own, axes.height, hanging=True))
+        part, depth = window.bent(crop, Bend(lips, own, axes.height, sides(target, axes), hanging=True))
         if gap > 1:
             part = _open(part, window, lips, own, depth, crop)
         picture = crop.copy()

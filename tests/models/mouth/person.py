@@ -15,7 +15,7 @@ from graph.stage import run_stage
 from models.mouth.bank import Gathering
 from models.mouth.cut import cut_out, lower_face
 from models.mouth.geometry import Axes, Floats, Range, measure
-from models.mouth.lips import EDGES, Lips
+from models.mouth.lips import EDGES, LOWER_JAW, Lips
 from models.mouth.path import MouthPath
 from models.mouth.schedule import Schedule
 from models.mouth.survey import Survey, SurveyWriter
@@ -118,8 +118,8 @@ def moved(landmarks: Floats, reach: Range, units: Floats) -> Floats:
     own = Lips.of(landmarks, axes)
     raw = reach.raw(units) * axes.height
     gap = max(0.0, float(raw[0] - reach.low[0] * axes.height))
-    lips = own.shut().shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)))
+    lips = own.shut().shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), axes.height)
     points = landmarks.copy()
     points[EDGES] = axes.leave(lips.edges)
-    points[152] = axes.leave(lips.chin)
+    points[LOWER_JAW] = axes.leave(lips.jaw)
     return points

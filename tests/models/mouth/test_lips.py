@@ -1,0 +1,56 @@
+"""Bends of the lips: what they move, and what stays where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from person import mesh
+
+from models.mouth.geometry import JAW, Axes
+from models.mouth.lips import Bend, Lips, sides
+
+
+def bend(gap: float, breadth: float, lift: float = 0.0) -> tuple[Axes, Any, Any, Any]:
+    """The face's axes, pixels around it, and how far a bend moves them: `gap` wider, `breadth` times as broad, all
+    lips higher by `lift` (over the face height)."""
+    axes = Axes.of(mesh())
+    own = Lips.of(mesh(), axes)
+    to = own.shaped(max(0.0, own.gap + gap * axes.height), own.breadth * breadth, axes.height)
+    to = Lips(to.edges - np.array([0, lift * axes.height], np.float32), to.jaw)
+    reach = 0.7 * axes.height
+    across, down = np.meshgrid(np.arange(-reach, reach, dtype=np.float32), np.arange(-5, reach, dtype=np.float32))
+    x, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(across, down)
+    return axes, across, down, np.stack([x - across, y - down], -1)
+
+
+SHAPES = [(0.1, 0.85, 0.0), (-0.05, 1.15, 0.0), (0.05, 1.0, 0.03), (0.0, 1.2, -0.03)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nothing_beside_the_face_moves(shape: tuple[float, float, float]) -> None:
+    axes, across, _, moves = bend(*shape)
+    line = axes.enter(mesh()[list(JAW)])[:, 0]
+    beside = (across < line.min()) | (across > line.max())
+    assert np.abs(moves[~beside]).max() > 0.01 * axes.height
+    assert np.abs(moves[beside]).max() == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_moves_sideways_moves_smoothly(shape: tuple[float, float, float]) -> None:
+    _, _, _, moves = bend(*shape)
+    # from one column to the next the origin advances: nothing is folded over, nothing smeared
+    advance = 1 + np.diff(moves[..., 0], axis=1)
+    assert advance.min() > 0.2 and advance.max() < 2.5
+
+
+def test_the_jaw_line_goes_where_the_other_shape_has_it() -> None:
+    axes = Axes.of(mesh())
+    own = Lips.of(mesh(), axes)
+    to = own.shaped(own.gap + 0.1 * axes.height, own.breadth, axes.height)
+    points = to.jaw[3:8]
+    x, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(points[None, :, 0], points[None, :, 1])
+    off = np.abs(np.stack([x[0], y[0]], 1) - own.jaw[3:8])
+    assert (to.jaw[3:8] - own.jaw[3:8])[:, 1].min() > 0.02 * axes.height
+    assert off[:, 1].max() < 0.012 * axes.height
