@@ -338,11 +338,12 @@ class Hub:
         hand.since = time.monotonic()
         if sent is not None:
             self.tasks_done += 1
-            self.delays.add(max(1, started - sent))
+            if sent > 0:
+                self.delays.add(max(1, started - sent))
         done = tuple(self._travel.result(at, one) for one in results)
         if task is not None:
             if self.recorder is not None:
-                self.recorder.task(hand.id, task.indices, sent or started, started, busy)
+                self.recorder.task(hand.id, task.indices, abs(sent or started), started, busy)
             for name, spent in zip(self.plan.nodes[at].stages, busy, strict=True):
                 stats = self.stats[name]
                 stats.busy_ns += spent
@@ -401,7 +402,7 @@ class Hub:
         for hand in self._hands.values():
             timeout = self.plan.nodes[hand.id.node].timeout
             if timeout is not None and hand.tasks and not hand.gone:
-                oldest = max(hand.since, next(iter(hand.tasks.values())) / 1e9)
+                oldest = max(hand.since, abs(next(iter(hand.tasks.values()))) / 1e9)
                 if now - oldest > timeout:
                     hand.process.kill()
 
@@ -426,7 +427,9 @@ class Hub:
             match one:
                 case Begin(worker, task):
                     self._outbox.setdefault(worker, []).append(self._travel.task(task, self.scheduler))
-                    self._hands[worker].tasks[task.id] = time.monotonic_ns()
+                    hand = self._hands[worker]
+                    # A task behind another one waits for that; what a hop costs is what a task to an idle worker waits.
+                    hand.tasks[task.id] = -time.monotonic_ns() if hand.tasks else time.monotonic_ns()
                 case Finish(worker):
                     self._post()
                     self._send(self._hands[worker], protocol.FINISH)

@@ -13,6 +13,7 @@ import zmq
 from graph import protocol
 
 # Plain numbers: pyzmq's own flags are enums, whose arithmetic costs more than the call.
+_EVENTS, _RCVMORE, _POLLIN = int(zmq.EVENTS), int(zmq.RCVMORE), int(zmq.POLLIN)
 _NOW = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 MESSAGES_AT_ONCE = 64
@@ -52,12 +53,12 @@ class Wire:
     def messages(self) -> Iterator[tuple[bytes, bytes]]:
         """What has come, as (identity, message); not everything at once, so that nobody can keep the hub busy."""
         for _ in range(MESSAGES_AT_ONCE):
-            try:
-                identity = self._socket.recv(_NOW)
-            except zmq.Again:
+            # Asking first is a fifth of the price of the exception that an empty socket raises.
+            if not self._socket.getsockopt(_EVENTS) & _POLLIN:
                 return
+            identity = self._socket.recv(_NOW)
             raw = self._socket.recv(_NOW)
-            if self._socket.getsockopt(zmq.RCVMORE):
+            if self._socket.getsockopt(_RCVMORE):
                 self._skip_rest()
             else:
                 yield identity, raw
