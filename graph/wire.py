@@ -54,7 +54,7 @@ class Wire:
         """What has come, as (identity, message); not everything at once, so that nobody can keep the hub busy."""
         for _ in range(MESSAGES_AT_ONCE):
             # Asking first is a fifth of the price of the exception that an empty socket raises.
-            if not self._socket.getsockopt(_EVENTS) & _POLLIN:
+            if not int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
                 return
             identity = self._socket.recv(_NOW)
             raw = self._socket.recv(_NOW)
