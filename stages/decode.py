@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -75,6 +76,7 @@ class Decode(Source):
         if self.until is not None:
             with AudioReader(self.until) as sound:
                 duration = sound.duration
+        self._stamp = _stamp(self.path)
         self._reader = open_reader(self.path, self.reader, self.threads, self.fps)
         self.notes.extend(self._reader.notes)
         self._playlist = self._plan(self._reader, duration)
@@ -126,6 +128,7 @@ class Decode(Source):
         """Decode the next picture into the packet."""
         if self._next >= self._playlist.count:
             self._tell_missing()
+            self._tell_changed()
             return False
         index, packet.time = self._playlist.entry(self._next)
         self._opened().read(index, packet.frame)
@@ -139,8 +142,6 @@ class Decode(Source):
 
     def cuts(self) -> list[int]:
         """The packets whose pictures the file begins anew with: where a part of a run best begins."""
-        from pathlib import Path
-
         from stages.media.probe import probe_video
 
         if self._opened().still or not Path(self.path).is_file():
@@ -169,6 +170,21 @@ class Decode(Source):
             self.counts["missing_frames"] = missing
             self.notes.append(f"{missing} pictures of {self.path} could not be decoded: the ones before them stand in")
 
+    def _tell_changed(self) -> None:
+        if _stamp(self.path) != self._stamp:
+            self.notes.append(
+                f"{self.path} has changed while it was read: the output is of what it was at the beginning"
+            )
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """A file's size and time of change; None where it is gone, a folder or a pattern."""
+    place = Path(path)
+    if not place.is_file():
+        return None
+    state = place.stat()
+    return state.st_size, state.st_mtime_ns
+
 
 def exact_rate(text: str) -> Fraction:
     """A rate as a fraction; 23.976, 29.97, 59.94 and the like are taken as what they mean, such as 30000/1001."""
@@ -185,6 +201,4 @@ def exact_rate(text: str) -> Fraction:
 
 def same_file(one: str, other: str) -> bool:
     """Whether two paths lead to one file."""
-    from pathlib import Path
-
     return Path(one).resolve() == Path(other).resolve()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ class VideoInfo:
     none (then pictures are counted). `keys`: index of the pictures that decoding can begin at, and their decoding
     times. `open_gop`: a key picture is followed by some that are shown before it. `sar`: sample aspect ratio as
     displayed. `audio_offset`: seconds from the first picture to the beginning of the file's sound, None where it has
-    none. `missing`: pictures that the file announces but does not hold.
+    none. `missing`: pictures that the file announces but does not hold; `cut`: bytes of which the same is true.
     """
 
     path: str
@@ -47,6 +47,7 @@ class VideoInfo:
     has_alpha: bool
     audio_offset: Fraction | None
     missing: int = 0
+    cut: int = 0
 
     @property
     def about(self) -> str:
@@ -57,6 +58,8 @@ class VideoInfo:
     @property
     def notes(self) -> list[str]:
         """What one who plays this video should know."""
+        if self.cut and not self.missing:
+            return [f"{self.path} is not whole: its last {self.cut} bytes are missing"]
         if not self.missing:
             return []
         return [f"{self.path} is not whole: {self.missing} of {self.missing + self.times.count} pictures are missing"]
@@ -151,7 +154,29 @@ def probe_video(path: str) -> VideoInfo:
         has_alpha=any(component.is_alpha for component in first.format.components),
         audio_offset=None if audio_start is None else audio_start - (first.pts or 0) * base,
         missing=max(announced - len(rows), 0) if "mp4" in container.format.name else 0,
+        cut=_bytes_missing(path),
     )
+
+
+def _bytes_missing(path: str) -> int:
+    """How many bytes a Matroska file lacks of what its segment says it has (RFC 9559, 5.1); 0 for all else."""
+    with Path(path).open("rb") as file:
+        if file.read(4) != b"\x1a\x45\xdf\xa3":
+            return 0
+        file.seek(_element_size(file) or 0, 1)
+        size = _element_size(file) if file.read(4) == b"\x18\x53\x80\x67" else None
+        return 0 if size is None else max(file.tell() + size - Path(path).stat().st_size, 0)
+
+
+def _element_size(file: BinaryIO) -> int | None:
+    """An element's size as a variable-length integer (RFC 8794, 4 and 6.2); None where it is unknown."""
+    first = int.from_bytes(file.read(1))
+    if not first:
+        return None
+    width = 9 - first.bit_length()
+    rest = file.read(width - 1)
+    value = int.from_bytes(bytes([first & ((1 << (8 - width)) - 1)]) + rest)
+    return None if value == (1 << (7 * width)) - 1 else value
 
 
 def _first_frames(path: str) -> tuple[list[Any], str, Fraction | None, bool]:
