@@ -23,6 +23,9 @@ MARGIN = 25
 CANDIDATES = 64
 #: a quarter of a person's range is about a standard deviation; weights of aperture, width, protrusion, jaw in these
 SHAPE_WEIGHTS = np.array([1.5, 2.5, 0.3, 0.1], np.float32)
+#: an exemplar that is less open than wanted counts as so much farther away: lips can cover what an open mouth shows,
+#: but what a closed one hides would have to be stretched
+UNSEEN = 1.5
 #: degrees of yaw, pitch and roll that cost as much as a standard deviation of shape
 POSE_TOLERANCE = np.array([2.5, 3.0, 8.0], np.float32)
 POSE_WEIGHT = 0.5
@@ -47,7 +50,9 @@ class Wanted:
 
 def own_costs(wanted: Wanted, units: Floats, poses: Floats) -> Floats:
     """What each exemplar costs for each packet [t, n]; exemplars by `units` [n, 4] and `poses` [n, 3]."""
-    shape = ((wanted.units[:, None] - units[None]) * 4) ** 2 @ SHAPE_WEIGHTS
+    lack = (wanted.units[:, None] - units[None]) * 4
+    lack[..., 0] *= np.where((lack[..., 0] > 0) & ~wanted.shut[:, None], UNSEEN, 1)
+    shape = lack**2 @ SHAPE_WEIGHTS
     turn = np.nan_to_num((wanted.pose[:, None] - poses[None]) / POSE_TOLERANCE)
     shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - NEARLY_SHUT, 0) * 10 * OPEN_WHEN_CLOSED
     return np.asarray(shape + POSE_WEIGHT * np.minimum(turn * turn, 30).sum(-1) + shut, np.float32)

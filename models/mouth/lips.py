@@ -114,9 +114,9 @@ class Bend:
 
     Columns of pixels are mapped piecewise linearly between seven levels: nose, the four edges, jaw, neck; sideways it
     is a stretch between the corners that fades towards nose and chin. Beside the mouth all of it fades out before the
-    face ends at `sides` (right and left, across), so that nothing behind the face moves with it. A gap that closes
-    vanishes (no pixel comes from it). One that opens is stretched, or, where `hanging`, keeps its size and hangs from
-    the upper lip, as teeth do. `height`: of the face, pixels.
+    face ends at `sides` (right and left, across), so that nothing behind the face moves with it. What
+    shows in a gap hangs from the upper lip, as teeth do: where the gap gets smaller the lower lip covers it from below.
+    One that gets larger is stretched, or, where `hanging`, goes on below what it showed. `height`: of the face, pixels.
     """
 
     to: Lips
@@ -187,7 +187,6 @@ def _pieces(to: Floats, come: Floats, hanging: bool) -> tuple[Floats, Floats]:
     offset = np.zeros_like(slope)
     length = to[1:] - to[:-1]
     slope[1:7] = np.where(length > 1e-3, (come[1:] - come[:-1]) / np.maximum(length, 1e-3), 0)
-    if hanging:
-        slope[3] = 1
+    slope[3] = 1 if hanging else np.minimum(slope[3], 1)
     offset[1:7] = come[:-1] - slope[1:7] * to[:-1]
     return slope, offset

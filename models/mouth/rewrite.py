@@ -110,19 +110,20 @@ class Rewrite:
         mixed: Picture | None = None
         total = 0.0
         ends = sides(target, axes)
+        between = window.gap(lips) if len(shares) > 1 else None
         for row, share in shares.items():
             onto = align(self._bank.landmarks[row], target)
             own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
             back = _compose(self._bank.placement[row], invert(onto))
             picture, _ = window.bent(self._bank.crop(row), Bend(lips, own, axes.height, ends), back)
             total += share
-            mixed = (
-                picture
-                if mixed is None
-                else np.asarray(cv2.addWeighted(mixed, 1 - share / total, picture, share / total, 0), np.uint8)
-            )
+            if mixed is None:
+                mixed = alone = picture
+            else:
+                mixed = np.asarray(cv2.addWeighted(mixed, 1 - share / total, picture, share / total, 0), np.uint8)
         assert mixed is not None
-        return mixed
+        # teeth of two mouths shine through each other: between the lips only the chosen one shows
+        return mixed if between is None else np.asarray(cv2.blendLinear(alone, mixed, between, 1 - between), np.uint8)
 
 
 class Window:
@@ -194,6 +195,16 @@ class Window:
         hull = cv2.convexHull((points - (self.left, self.top)).astype(np.float32))
         cv2.fillConvexPoly(mask, np.round(hull * 16).astype(np.int32), 255, lineType=cv2.LINE_AA, shift=4)
         return mask
+
+    def gap(self, lips: Lips) -> Floats:
+        """float32 of this window's shape: 1 between the inner edges of `lips`, 0 beyond them, soft at the edge."""
+        import cv2
+
+        mask = np.zeros(self.shape, np.float32)
+        around = self.axes.leave(np.concatenate([lips.edges[1], lips.edges[2][::-1]])) - (self.left, self.top)
+        cv2.fillPoly(mask, [np.round(around).astype(np.int32)], 1.0)
+        sigma = max(0.6, self.axes.height / 200)
+        return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
 
     def changed(self, crop: Picture, picture: Picture) -> Picture:
         """The crop's mask: 255 where `picture` differs from `crop` in this window, 0 elsewhere."""

@@ -56,3 +56,10 @@ def test_a_head_that_turns_takes_exemplars_that_do() -> None:
     poses = np.array([[-15, 0, 0], [0, 0, 0], [15, 0, 0]], np.float32)
     wanted = Wanted(units, np.zeros(3, bool), poses[::-1])
     assert own_costs(wanted, units, poses).argmin(1).tolist() == [2, 1, 0]
+
+
+def test_of_two_mouths_equally_far_off_the_more_open_one_is_taken() -> None:
+    units = np.array([[0.3, 0.5, 0.5, 0.5], [0.7, 0.5, 0.5, 0.5]], np.float32)
+    asked = Wanted(np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), np.array([False]), np.zeros((1, 3), np.float32))
+    costs = own_costs(asked, units, np.zeros((2, 3), np.float32))[0]
+    assert costs[1] < costs[0]

@@ -54,3 +54,15 @@ def test_the_jaw_line_goes_where_the_other_shape_has_it() -> None:
     off = np.abs(np.stack([x[0], y[0]], 1) - own.jaw[3:8])
     assert (to.jaw[3:8] - own.jaw[3:8])[:, 1].min() > 0.02 * axes.height
     assert off[:, 1].max() < 0.012 * axes.height
+
+
+def test_teeth_keep_their_size_where_the_gap_gets_smaller() -> None:
+    axes = Axes.of(mesh())
+    own = Lips.of(mesh(), axes).shaped(0.12 * axes.height, 0.3 * axes.height, axes.height)
+    to = own.shaped(0.05 * axes.height, 0.3 * axes.height, axes.height)
+    top, bottom = to.edges[1, 5], to.edges[2, 5]
+    down = np.arange(top[1] + 1, bottom[1] - 1, 1.0, dtype=np.float32)[:, None]
+    _, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(np.full_like(down, top[0]), down)
+    assert len(down) > 4
+    assert np.allclose(np.diff(y[:, 0]), 1, atol=1e-3)
+    assert abs(float(y[0, 0]) - float(own.edges[1, 5, 1]) - 1) < 1.5
