@@ -209,6 +209,18 @@ def test_a_stage_stalls(tmp_path: Path, fault: Fault) -> None:
     assert arrived(tmp_path) == list(range(400))
 
 
+def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path: Path, fault: Fault) -> None:
+    """An hour of packets (90,000): memory as after a minute."""
+    peaks = []
+    for packets in (1500, 90_000):
+        report = run(graph(tmp_path, packets, "", source=", size: 16384"))
+        assert report.status == "done", report.error
+        peaks.append(report.memory["pss_peak"])
+        fault.count(list(range(packets)), arrived(tmp_path))
+        assert report.memory["arena_peak"] <= report.memory["bound"]
+    assert peaks[1] < 1.03 * peaks[0], f"{peaks[0] / 1e6:.1f} MB, then {peaks[1] / 1e6:.1f} MB"
+
+
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
