@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from graph.load import LoadError, fit, kind, load_class, parameters
@@ -105,6 +106,7 @@ class _Check:
             declared = {name: declared[name] for name in self.order}
             self.check_kinds(declared)
         self.check_fields(declared)
+        self.check_written(declared)
         groups = self.groups(declared) if whole else []
         if self.mistakes:
             raise GraphMistakes(self.mistakes)
@@ -311,6 +313,19 @@ class _Check:
             if kind(one.cls) == "Sink" and any(one.name in other.inputs for other in declared.values()):
                 self.wrong(spec.place, f"{what} is a sink ({one.cls.__name__}): nothing comes after it")
 
+    def check_written(self, declared: dict[str, Declared]) -> None:
+        """No sink's `path` may be a file that another stage was given too."""
+        for one in declared.values():
+            target = one.params.get("path")
+            if not isinstance(one.stage, Sink) or not isinstance(target, str) or not _is_file(target):
+                continue
+            for other in declared.values():
+                shared = {name for name, value in other.params.items() if _is_same(value, target)}
+                if other is not one and shared:
+                    does = "writes" if isinstance(other.stage, Sink) and "path" in shared else "reads"
+                    text = f"stage '{one.name}' would write over what stage '{other.name}' {does}: {target}"
+                    self.wrong(one.spec.params["path"].place if "path" in one.spec.params else one.spec.place, text)
+
     # ------------------------------------------------------------------------------------------------------- fields
 
     def check_fields(self, declared: dict[str, Declared]) -> None:
@@ -415,6 +430,31 @@ class _Check:
         against = f" against {plan.link_name(others[0])}" if others else ""
         text = f"queue: {link.capacity} on {plan.link_name(link)} would lock the graph{against}, since {why}: {cure}"
         self.wrong(spec.at("queue") if spec else None, text)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_same(value: object, path: str) -> bool:
+    """Whether a value of a parameter names a file that is there."""
+    return isinstance(value, str) and _is_file(value) and Path(value).samefile(path)
+
+
+def missing_folders(checked: Checked) -> list[Mistake]:
+    """The sinks whose `path` lies in a folder that is not there."""
+    mistakes = []
+    for one in checked.stages.values():
+        target = one.params.get("path")
+        if isinstance(one.stage, Sink) and isinstance(target, str) and target and "://" not in target:
+            folder = Path(target).parent
+            if not folder.is_dir():
+                place = one.spec.params["path"].place if "path" in one.spec.params else one.spec.place
+                mistakes.append(Mistake(place, f"stage '{one.name}': {target}: there is no folder {folder}"))
+    return mistakes
 
 
 def _passes(stage: Source | Stage) -> bool:

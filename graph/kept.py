@@ -45,7 +45,8 @@ def check_first(checked: Checked) -> list[tuple[FirstSpec, GraphSpec, dict[str, 
                 Mistake(one.place, f"'{one.graph}' has no input '{one.gives}' to say where its result goes")
             )
         try:
-            check(spec, {**inputs, one.gives: "kept"})
+            unknown = {name: "" for name, value in inputs.items() if _waits(checked, value)}
+            check(spec, {**inputs, **unknown, one.gives: "kept" + _suffix(spec, one.gives)})
         except GraphMistakes as error:
             mistakes.extend(error.mistakes)
         prepared.append((one, spec, inputs))
@@ -60,6 +61,11 @@ def _value(checked: Checked, value: Any) -> Any:
         name = value[1:]
         return checked.values[name] if name in checked.spec.inputs else value
     return value
+
+
+def _waits(checked: Checked, value: Any) -> bool:
+    """Whether a value is the result of a graph that has not run yet."""
+    return isinstance(value, str) and value[:1] == "$" and value[1:] in checked.spec.first
 
 
 def run_first(checked: Checked, control: Control, report: Report, run: RunFirst) -> dict[str, str] | None:
@@ -126,7 +132,7 @@ def place(spec: GraphSpec, inputs: dict[str, Any], gives: str) -> Path:
 
 
 def _suffix(spec: GraphSpec, gives: str) -> str:
-    default = spec.inputs[gives].default
+    default = spec.inputs[gives].default if gives in spec.inputs else None
     return Path(default).suffix if isinstance(default, str) else ""
 
 

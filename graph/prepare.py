@@ -44,7 +44,7 @@ def prepare(checked: Checked, control: Control) -> Prepared:
 
 def placeholder(kind: object) -> object:
     """A harmless value of a type, where only the form of a thing is asked for."""
-    return {int: 1, float: 1.0, bool: False, str: "-"}.get(kind) if isinstance(kind, type) else None
+    return {int: 1, float: 1.0, bool: False, str: ""}.get(kind) if isinstance(kind, type) else None
 
 
 def stand_ins(spec: GraphSpec, given: Mapping[str, object]) -> dict[str, object]:

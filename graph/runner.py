@@ -10,13 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from graph.check import Checked, check
+from graph.check import Checked, check, missing_folders
 from graph.control import Control
 from graph.hub import Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
 from graph.scheduler import MAX_DEATHS
-from graph.spec import GraphSpec, load_spec
+from graph.spec import GraphMistakes, GraphSpec, load_spec
 from graph.stage import Sink
 from graph.timeline import Recorder
 
@@ -98,6 +98,8 @@ class Graph:
         """
         inputs = {**(values or {}), **inputs}
         checked = check(self.spec, inputs, changes)
+        if mistakes := missing_folders(checked):
+            raise GraphMistakes(mistakes)
         own = control is None
         control = control or Control()
         report = Report(checked.spec.name, str(checked.spec.file), dict(checked.values))

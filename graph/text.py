@@ -144,7 +144,9 @@ def _first_lines(report: Report, first: Iterable[str]) -> list[str]:
     lines = []
     for name in first:
         if name in report.first:
-            lines.append(f"  first '{name}': made in {duration(report.first[name]['wall_s'])}, and kept")
+            took, status = duration(report.first[name]["wall_s"]), report.first[name]["status"]
+            ended = f"made in {took}, and kept" if status == "done" else f"{status} after {took}"
+            lines.append(f"  first '{name}': {ended}")
         elif report.stages:
             lines.append(f"  first '{name}': kept from an earlier run")
     return lines

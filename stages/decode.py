@@ -51,6 +51,9 @@ class Decode(Source):
         reader: Literal["auto", "decord", "pyav"] = "auto",
         threads: int = 2,
     ) -> None:
+        from stages.media.probe import check_there
+        from stages.media.stills import check_pictures
+
         self.path = path
         self.until = until
         self.length = length
@@ -63,6 +66,8 @@ class Decode(Source):
             raise ValueError(f"end ({end} s) does not lie after start ({start or 0} s)")
         if threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
+        check_pictures(path)
+        check_there(until, "audio")
         self.reader = reader
         self.threads = threads
         self._reader: Reader | None = None

@@ -60,6 +60,8 @@ class Encode(Sink):
         segment: float = 20.0,
     ) -> None:
         from stages.media.formats import codec_for, encoder_options
+        from stages.media.probe import check_there
+        from stages.media.writer import check_folder
 
         self.path = path
         self.codec = codec
@@ -75,6 +77,10 @@ class Encode(Sink):
         self.segment = Fraction(str(segment))
         self._codec = codec_for(codec, path)
         self._options = encoder_options(codec, crf, preset, threads)
+        check_folder(path)
+        if audio not in (None, SOURCE):
+            check_there(audio, "audio")
+            self._check_not(str(audio), "audio")
         self._writer: VideoWriter | None = None
         self._segments: Segments | None = None
         self._tracks: list[Track] = []
@@ -336,8 +342,12 @@ class Encode(Sink):
 
     def _check_not_input(self) -> None:
         for name, source in (("video", self._source()), ("audio", self.audio)):
-            if source is not None and Path(source).resolve() == Path(self.path).resolve():
-                raise ValueError(f"the output {self.path} is also the input ({name}): give it another name")
+            if source is not None:
+                self._check_not(source, name)
+
+    def _check_not(self, source: str, name: str) -> None:
+        if source and Path(source).resolve() == Path(self.path).resolve():
+            raise ValueError(f"the output {self.path} is also the input ({name}): give it another name")
 
     def _opened(self) -> VideoWriter:
         if self._writer is None:

@@ -36,6 +36,10 @@ class Listen(Source):
     }
 
     def __init__(self, path: str, own: str | None = None) -> None:
+        from stages.media.probe import check_there
+
+        check_there(path, "audio")
+        check_there(own, "video")
         self.path = path
         self.own = own
         self._readers: list[tuple[str, AudioReader, int]] = []

@@ -34,6 +34,9 @@ class Speech(Stage):
     def __init__(self, path: str, mode: Literal["best", "paper"] = "best") -> None:
         if mode not in ("best", "paper"):
             raise ValueError(f"mode: {mode!r} is neither best nor paper")
+        from stages.media.probe import check_there
+
+        check_there(path, "audio")
         self.path = path
         self.mode = mode
         self._reader: AudioReader | None = None

@@ -65,6 +65,12 @@ class VideoInfo:
         return [f"{self.path} is not whole: {self.missing} of {self.missing + self.times.count} pictures are missing"]
 
 
+def check_there(path: str | None, what: str) -> None:
+    """Raise ValueError where there is no such file; `what` it is, in a word. What is elsewhere or not given passes."""
+    if path and "://" not in path and not Path(path).is_file():
+        raise ValueError(f"no such {what} file: {path}")
+
+
 def open_input(path: str) -> Any:
     """The file as a PyAV container, to be used in `with`; ValueError with one clear sentence where it is none."""
     import av

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stages.media.colour import Colour
 from stages.media.orientation import Orientation
+from stages.media.probe import check_there
 from stages.media.times import Times
 
 Picture = npt.NDArray[np.uint8]
@@ -42,6 +43,12 @@ def find_images(path: str) -> list[str] | None:
     if not place.is_file():
         raise ValueError(f"no such image: {path}")
     return [path]
+
+
+def check_pictures(path: str) -> None:
+    """Raise ValueError where there is no such video, still, folder of images or pattern; as `check_there` else."""
+    if path and "://" not in path and find_images(path) is None:
+        check_there(path, "video")
 
 
 def _in_order(path: str) -> list[tuple[int, str]]:

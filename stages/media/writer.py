@@ -238,6 +238,14 @@ def check_writable(path: str) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise OSError(f"{path} cannot be written: there is no folder {folder}")
+    check_folder(path)
+
+
+def check_folder(path: str) -> None:
+    """As `check_writable`, but the folder may be made later."""
+    folder = Path(path).parent
+    if "://" in path or not folder.is_dir():
+        return
     if Path(path).is_dir():
         raise OSError(f"{path} cannot be written: it is a folder")
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from graph.check import Checked, check
+from graph.runner import Graph
 from graph.spec import GraphMistakes, load_spec, parse_spec
 
 PARTS = Path(__file__).with_name("parts.py")
@@ -205,3 +206,33 @@ def test_stages_that_share_a_process_have_to_be_neighbours(tmp_path: Path) -> No
         "from: copy,", "from: copy, process: p,"
     )
     assert any("cannot share a process" in one for one in mistakes(text, tmp_path))
+
+
+WRITING = """\
+inputs: {out: {type: path, default: out.txt}}
+stages:
+  source: {use: "./parts.py:Count", with: {packets: 5}}
+  copy: {use: "./parts.py:Copy", from: source, with: {once: %s}}
+  sink:
+    use: "./parts.py:Write"
+    from: copy
+    with: {path: $out, fields: [copied]}
+"""
+
+
+def test_a_sink_does_not_write_over_what_another_stage_reads(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("precious")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "in.txt")
+    text = WRITING % (tmp_path / "in.txt")
+    for name in ("in.txt", "link.txt"):
+        said = f"8:18: stage 'sink' would write over what stage 'copy' reads: {tmp_path / name}"
+        assert mistakes(text, tmp_path, out=str(tmp_path / name)) == [said]
+    assert mistakes(text, tmp_path, out=str(tmp_path / "other.txt")) == []
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_of_a_run(tmp_path: Path) -> None:
+    path = load(WRITING % "x", tmp_path)
+    with pytest.raises(GraphMistakes) as told:
+        Graph.load(path).run({"out": str(tmp_path / "nowhere/out.txt")})
+    (said,) = map(str, told.value.mistakes)
+    assert said == f"{path}:8:18: stage 'sink': {tmp_path}/nowhere/out.txt: there is no folder {tmp_path}/nowhere"

@@ -121,6 +121,14 @@ def test_what_runs_first_is_told(graphrun: Command) -> None:
     assert "first 'lines': kept from an earlier run" in graphrun(path).stdout
 
 
+def test_what_runs_first_and_fails_is_not_kept(graphrun: Command) -> None:
+    failing = STAGES.replace("from: source}", "from: source, with: {fail_at: 1}}")
+    graphrun.write(failing, HEAD, "before.yaml")
+    ended = graphrun(graphrun.write(STAGES, HEAD + "\nfirst: {lines: {graph: before.yaml, with: {packets: $packets}}}"))
+    assert ended.returncode == 1
+    assert "first 'lines': failed after" in ended.stdout and "kept" not in ended.stdout
+
+
 # --------------------------------------------------------------------------------------------------- what goes wrong
 
 FIVE = """graph: five

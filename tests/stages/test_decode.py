@@ -399,4 +399,15 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
 )
 def test_parameters_that_make_no_sense(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"start|end|rate|threads"):
-        Decode("clip.mp4", **given)
+        Decode("", **given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"path": "none.mp4"}, {"path": "none.png"}, {"path": "x%03d.png"}, {"until": "none.wav"}]
+)
+def test_what_is_not_there_is_a_mistake_before_anything_runs(tmp_path: Path, given: dict[str, str]) -> None:
+    clip = str(write_clip(tmp_path / "clip.mp4", Clip(count=5)))
+    with pytest.raises(ValueError, match=r"no such|no file fits"):
+        Decode(**{"path": clip, **{name: str(tmp_path / value) for name, value in given.items()}})
+    for path in ("", "s3://bucket/clip.mp4", clip):
+        Decode(path, until=path)

@@ -31,6 +31,7 @@ from stages.decode import Decode
 from stages.encode import Encode
 from stages.media.audio import AudioReader
 
+ROOT = Path(__file__).parents[2]
 RATES = ["24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60"]
 
 
@@ -419,12 +420,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"path": "out.mp4", "crf": 60.0}, "0 to 51"),
     ({"path": "out.mkv", "codec": "ffv1", "crf": 3.0}, "lossless"),
     ({"path": "out.mp4", "threads": 0}, "threads"),
+    ({"path": "out.mp4", "segment": -1.0}, "segment"),
+    ({"path": "out.mp4", "audio": "none.wav"}, "no such audio file: none.wav"),
+    ({"path": "/proc/out.mp4"}, "cannot be written"),
+    (
+        {"path": str(ROOT / "pipelines/samples/portrait.mp4"), "audio": str(ROOT / "pipelines/samples/portrait.mp4")},
+        "input",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("given", "words"), WRONG)
 def test_parameters_that_cannot_work(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, OSError), match=words):
         Encode(**given)
 
 
@@ -443,7 +451,7 @@ def test_errors_come_before_work_starts(tmp_path: Path) -> None:
         (source, {}, "also the input"),
         (link, {}, "also the input"),
         (tmp_path / "out.mp4", {"audio": str(source)}, "no audio stream"),
-        (tmp_path / "out.mp4", {"audio": str(tmp_path / "none.wav")}, "no such file"),
+        (tmp_path / "out.mp4", {"audio": str(tmp_path / "none.wav")}, "no such audio file"),
         (tmp_path / "out.mp4", {"audio": str(silent)}, "zero length|nothing can be decoded"),
         (tmp_path / "out.mp4", {"preset": "soon"}, "libx264"),
         (tmp_path / "out.mp4", {"codec": "h264_nvenc"}, "h264_nvenc"),
