@@ -1,13 +1,14 @@
 """The bank of mouths: a bounded set of lower faces cut from a video, as different from one another as fits in the
 bound.
 
-Gathered in one pass, kept in a folder: `crops.bin` (the pixels one after the other, read through a memory map, so that
-workers share them) and `bank.npz` (one row a mouth: where its pixels lie, where in the frame they came from,
+Gathered in one pass, kept in a folder: `crops.bin` (the pixels one after the other, read mouth by mouth: the page cache
+holds them for all workers, and none grows by those it has drawn from) and `bank.npz` (one row a mouth: where its pixels lie, where in the frame they came from,
 landmarks).
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ class Bank:
         pixels = Path(folder) / "crops.bin"
         if not pixels.exists() or pixels.stat().st_size != int(self._size.prod(1).sum()) * 3:
             raise ValueError(f"{pixels} does not fit bank.npz beside it: survey the video again")
-        self._pixels = np.memmap(pixels, np.uint8, "r") if len(self._size) else np.zeros(0, np.uint8)
+        self._pixels = pixels.open("rb", buffering=0)
 
     def __len__(self) -> int:
         return len(self._size)
@@ -142,8 +143,8 @@ class Bank:
     def crop(self, row: int) -> Picture:
         """The pixels of a mouth, uint8 [h, w, 3] RGB, not to be written to."""
         h, w = (int(n) for n in self._size[row])
-        start = int(self._offset[row])
-        return np.asarray(self._pixels[start : start + h * w * 3]).reshape(h, w, 3)
+        found = os.pread(self._pixels.fileno(), h * w * 3, int(self._offset[row]))
+        return np.frombuffer(found, np.uint8).reshape(h, w, 3)
 
     def measures(self) -> Floats:
         """Shape of every mouth [n, 4], as `geometry.measure` gives it."""
