@@ -2,8 +2,8 @@
 bound.
 
 Gathered in one pass, kept in a folder: `crops.bin` (the pixels one after the other, read mouth by mouth: the page cache
-holds them for all workers, and none grows by those it has drawn from) and `bank.npz` (one row a mouth: where its pixels lie, where in the frame they came from,
-landmarks).
+holds them for all workers, and none grows by those it has drawn from) and `bank.npz` (one row a mouth: where its pixels
+lie, where in the frame they came from, landmarks).
 """
 
 from __future__ import annotations
