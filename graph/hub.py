@@ -45,6 +45,8 @@ from graph.travel import Travel
 from graph.wire import Wire
 
 GRACE = 5.0
+#: Seconds more for a sink, which after a failure still makes a file of what it has.
+SINK_GRACE = 60.0
 #: Seconds after which processes, timers and the watcher are looked at, however many messages there are.
 LOOK_EVERY = 0.01
 
@@ -496,8 +498,9 @@ class Hub:
         for hand in self._hands.values():
             if hand.phase == "new":
                 hand.process.kill()  # it has opened nothing, and does not listen yet
-            while not hand.process.wait(min(0.05, until - time.monotonic())):
-                if self.control.aborting or time.monotonic() > until:
+            patience = until + (SINK_GRACE if self.plan.nodes[hand.id.node].sink else 0.0)
+            while not hand.process.wait(min(0.05, patience - time.monotonic())):
+                if self.control.aborting or time.monotonic() > patience:
                     hand.process.kill()
                     hand.process.wait(GRACE)
                     break

@@ -183,9 +183,12 @@ class _Run:
         failure = self.hub.failure
         if failure is None or not failure.died or failure.stage is None or self.control.draining:
             return False
+        return self.keeps() and self.hub.stats[failure.stage].restarts < MAX_DEATHS
+
+    def keeps(self) -> bool:
+        """Whether every sink knows what it has whole."""
         sinks = [one.stage for one in self.checked.stages.values() if isinstance(one.stage, Sink)]
-        knows = all(type(sink).resume is not Sink.resume for sink in sinks)
-        return knows and self.hub.stats[failure.stage].restarts < MAX_DEATHS
+        return all(type(sink).resume is not Sink.resume for sink in sinks)
 
     # ---------------------------------------------------------------------------------------------------- progress
 
@@ -286,6 +289,8 @@ class _Run:
         }
         report.outputs = [self.output(stage, one) for stage, one in hub.outputs]
         report.notes.extend(f"{name}: {note}" for name, note in hub.notes)
+        if failure is not None and hub.sunk and self.keeps():
+            report.notes.append("--resume goes on with what is whole")
 
     def stage_report(self, name: str) -> dict[str, Any]:
         hub = self.hub

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import resource
@@ -92,20 +93,24 @@ def journal(output: Path) -> list[str]:
 
 def wait_for(output: Path, segments: int, alive: Callable[[], bool] = lambda: True) -> None:
     """Until an output has so many whole segments."""
+    wait_until(lambda: len(journal(output)) >= segments, alive)
+
+
+def wait_until(due: Callable[[], bool], alive: Callable[[], bool] = lambda: True) -> None:
     until = time.monotonic() + 120
-    while len(journal(output)) < segments:
-        assert alive() and time.monotonic() < until, f"{segments} segments of {output} did not come"
+    while not due():
+        assert alive() and time.monotonic() < until, "what was waited for did not come"
         time.sleep(0.002)
 
 
 @contextlib.contextmanager
-def when_whole(output: Path, segments: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do something in a thread as soon as there are so many whole segments."""
+def when(due: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread as soon as it is due."""
     failed: list[BaseException] = []
 
     def watch() -> None:
         try:
-            wait_for(output, segments)
+            wait_until(due)
             act()
         except BaseException as error:
             failed.append(error)
@@ -115,6 +120,11 @@ def when_whole(output: Path, segments: int, act: Callable[[], None]) -> Iterator
     yield
     thread.join(130)
     assert not failed, failed
+
+
+def when_whole(output: Path, segments: int, act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+    """Do something as soon as there are so many whole segments."""
+    return when(lambda: len(journal(output)) >= segments, act)
 
 
 def kill_worker(stage: str) -> None:
@@ -164,14 +174,9 @@ def test_encode_is_killed(clip: Path, wanted: list[Any], tmp_path: Path, fault: 
     before = surroundings()
     output = tmp_path / "out.mkv"
     for segments in (0, 3, 8):
-        died: list[float] = []
-
-        def shoot(died: list[float] = died) -> None:
-            kill_worker("encode")
-            died.append(time.monotonic())
-
-        with when_whole(output, segments or 1, shoot) if segments else _kill_early(died):
-            report = transcode(clip, output)
+        due = (lambda n=segments: len(journal(output)) >= n) if segments else (lambda: _begun(output))
+        with when(due, lambda: _kill_encode(output, fault)):
+            report = transcode(clip, output, 1.0 if segments else 100.0)
         assert (report.status, report.exit_code) == ("done", 0), report.error
         assert report.stages["encode"]["restarts"] == 1
         assert report.stages["encode"]["counts"].get("kept_packets", 0) >= 29 * segments
@@ -182,28 +187,20 @@ def test_encode_is_killed(clip: Path, wanted: list[Any], tmp_path: Path, fault: 
     assert fault.left_behind == 0
 
 
-@contextlib.contextmanager
-def _kill_early(died: list[float]) -> Iterator[None]:
-    """Kill encode before any segment is whole."""
-    stop = threading.Event()
+def _kill_encode(output: Path, fault: Fault) -> None:
+    """Kill encode, and wait until another one writes."""
+    kill_worker("encode")
+    died = time.time()
+    while not any(one.stat().st_mtime > died for one in Path(f"{output}.segments").glob("*.mkv")):
+        assert time.time() < died + 60
+        time.sleep(0.01)
+    fault.recovery.append(time.time() - died)
 
-    def watch() -> None:
-        while not stop.wait(0.002):
-            for one in psutil.Process().children():
-                with contextlib.suppress(psutil.Error, IndexError):
-                    if one.cmdline()[-1].startswith("encode.") and one.open_files():
-                        names = [file.path for file in one.open_files()]
-                        if any(name.endswith("000000.partial.mkv") for name in names):
-                            one.kill()
-                            died.append(time.monotonic())
-                            return
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
-    assert died
+def _begun(output: Path) -> bool:
+    """Whether something of the first segment is on the disk."""
+    place = Path(f"{output}.segments/000000.partial.mkv")
+    return place.exists() and place.stat().st_size > 100_000
 
 
 def test_the_runner_is_killed_then_resumed(clip: Path, wanted: list[Any], tmp_path: Path, fault: Fault) -> None:
@@ -406,5 +403,63 @@ def test_the_input_grows_while_it_is_read(tmp_path: Path, fault: Fault) -> None:
     assert 150 < len(found) < 300
     fault.count(list(range(len(found) - 2)), [at for at, one in enumerate(found[:-2]) if one == wanted[at]])
     assert found[:-2] == wanted[: len(found) - 2]
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+# ------------------------------------------------------------------------------------------------------- the lip-sync
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Callable[..., Report]]]:
+    """The frames' file of an undisturbed lip-sync of the samples, and how to run another."""
+    folder = tmp_path_factory.mktemp("spoken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAPHRUN_HOME", str(folder / "home"))
+
+        def run(output: Path, segment: float, **options: Any) -> Report:
+            return Graph.load(LIPSYNC).run(
+                {"output": str(output), "codec": "ffv1"}, changes={"encode.segment": segment}, **options
+            )
+
+        report = run(folder / "wanted.mkv", 0.0)
+        assert report.status == "done", report.error
+        yield folder / "wanted.mkv", run
+
+
+@pytest.mark.parametrize("stage", ["encode", "diffuse"])
+def test_a_worker_of_the_lipsync_is_killed(
+    stage: str, spoken: tuple[Path, Callable[..., Report]], tmp_path: Path, fault: Fault
+) -> None:
+    """encode or diffuse of the lip-sync is killed."""
+    before = surroundings()
+    wanted, run = spoken
+    output = tmp_path / "out.mkv"
+    with when_whole(output, 2, lambda: kill_worker(stage)):
+        report = run(output, 0.4)
+    assert (report.status, report.exit_code) == ("done", 0), report.error
+    assert report.stages[stage]["restarts"] == 1
+    compare(fault, frames_of(output), frames_of(wanted))
+    assert sound_of(output) == sound_of(wanted)
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+def test_the_lipsync_is_killed_then_resumed(
+    spoken: tuple[Path, Callable[..., Report]], tmp_path: Path, fault: Fault
+) -> None:
+    """All of the lip-sync is killed, then --resume."""
+    before = surroundings()
+    wanted, run = spoken
+    output = tmp_path / "out.mkv"
+    runner = command(LIPSYNC, f"output={output}", "codec=ffv1", "--set", "encode.segment=0.4")
+    wait_for(output, 3, lambda: runner.poll() is None)
+    kill_everything(runner)
+    whole = sum(json.loads(line)["packets"] for line in journal(output))
+    report = run(output, 0.4, resume=True)
+    assert report.status == "done", report.error
+    assert report.stages["encode"]["counts"]["kept_packets"] == whole
+    compare(fault, frames_of(output), frames_of(wanted))
+    assert sound_of(output) == sound_of(wanted)
     fault.look_around(before)
     assert fault.left_behind == 0
