@@ -109,7 +109,7 @@ def test_a_variable_rate_is_kept(tmp_path: Path) -> None:
     go(source, tmp_path / "two.mp4", audio=None, stop=33)
     go(source, tmp_path / "two.mp4", audio=None, resume=True)
     assert packet_times(tmp_path / "two.mp4") == packet_times(tmp_path / "one.mp4") == times
-    assert track_ends(tmp_path / "two.mp4") == pytest.approx(track_ends(tmp_path / "one.mp4"))
+    assert track_ends(tmp_path / "two.mp4")["video"] == pytest.approx(float(times[-1] + steps[-1]))
 
 
 @pytest.mark.parametrize("how", ["cut", "gone", "half a line", "no journal"])
