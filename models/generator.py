@@ -82,9 +82,9 @@ def load_generator(
 
     name: `diff2lip`, `wav2lip` or `wav2lip_gan`. path: weights to use in place of those at hand. device: `auto`, `cpu`
     or `cuda:N`. dtype: `auto`, `fp32`, `bf16` or `fp16` (not on a CPU). provider: `auto` runs checkpoints in torch and
-    ONNX graphs in ONNX Runtime; `cpu`, `cuda`, `tensorrt`, `openvino` run in ONNX Runtime there. threads: of ONNX
-    Runtime, 0 for its own choice. compile: let torch compile the network. The rest is for diff2lip, see `Diff2Lip` and
-    `Sampler`; Wav2Lip has no steps and rounds to the nearest.
+    ONNX graphs in ONNX Runtime; `cpu`, `cuda`, `tensorrt`, `openvino` run in ONNX Runtime there. threads: of this
+    process's torch, or of ONNX Runtime, 0 for their own choice. compile: let torch compile the network. The rest is for
+    diff2lip, see `Diff2Lip` and `Sampler`; Wav2Lip has no steps and rounds to the nearest.
     Raises ValueError where there are no weights (saying how to get them), they are another model's, or a word or number
     is out of range; OSError where a file cannot be read.
     """
@@ -96,6 +96,10 @@ def load_generator(
     kind = choose_dtype("fp32" if onnx else dtype, place)
     wanted = place.type if provider == "auto" else provider
     hardware = _Hardware(source, onnx, place, kind, wanted, threads, compile)
+    if threads and not onnx:
+        import torch
+
+        torch.set_num_threads(threads)
     if name != "diff2lip":
         return _wav2lip(name, hardware)
     drawing = {"steps": steps, "solver": solver, "seed": seed, "batch": batch, "reuse": reuse, "warm_start": warm_start}

@@ -15,7 +15,8 @@ class Composite(Stage):
     `mask`: how much of the face is changed, at most: `mouth`, `lower_face` or `box` (all that the generator's mask
     allows). The masks of rewrite and warp follow the face already, so that `lower_face` takes them as they are.
     `blend`: `feather` mixes by the mask; `poisson` also brings the drawing to the light around it, which the networks
-    may need (rewrite does so itself).
+    may need (rewrite does so itself). `mode`: `paper` overwrites the whole box with the drawing, as Diff2Lip's code
+    does: no mask, no blending.
     """
 
     reads = {
@@ -32,7 +33,11 @@ class Composite(Stage):
         self,
         mask: Literal["mouth", "lower_face", "box"] = "lower_face",
         blend: Literal["feather", "poisson"] = "feather",
+        mode: Literal["best", "paper"] = "best",
     ) -> None:
+        if mode == "paper" and (mask, blend) != ("lower_face", "feather"):
+            raise ValueError("mode paper overwrites the whole box: mask and blend have no effect in it")
+        self.mode = mode
         self.part = mask
         self.blend = blend
 
@@ -49,10 +54,19 @@ class Composite(Stage):
         packet.composed[...] = packet.frame
         if not packet.face["found"] or not np.isfinite(packet.placement).all():
             return
+        if self.mode == "paper":
+            self._paste_as_paper(packet)
+            return
         mask = packet.mask
         if not self._as_is:
             mask = np.minimum(mask, face_mask(self.part, packet.landmarks, packet.placement, mask.shape[0]))
         paste(packet.composed, packet.drawn, mask, packet.placement, self.blend)
+
+    def _paste_as_paper(self, packet: Packet) -> None:
+        from models.mouth.paper import box_at, paste_whole
+
+        if packet.mask.any():  # else the drawing was passed through
+            paste_whole(packet.composed, packet.drawn, box_at(packet.placement, packet.drawn.shape[0]))
 
     def pass_through(self, packet: Packet) -> None:
         """The frame as it is."""

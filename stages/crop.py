@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from graph.stage import Array, Caps, Packet, Stage, Value
-from models.mouth.names import EMBEDDED, SIZES, ModelName
+from graph.stage import Array, Caps, Packet, Stage, Value, Window
+from models.mouth.names import AHEAD, EMBEDDED, SIZES, ModelName, check_mode
 
 
 class Crop(Stage):
@@ -15,7 +15,8 @@ class Crop(Stage):
 
     For `model` `auto`, `rewrite` and `warp` a square of the frame's own pixels around the lower face, large enough for
     the largest face in `survey` (at most 512 pixels; larger faces are scaled down). For the networks the box around the
-    face, stretched to the size that they take. `size`: the crop's side in pixels, 0 for the one that fits.
+    face, stretched to the size that they take. `size`: the crop's side in pixels, 0 for the one that fits. `mode`:
+    `paper` takes the box in whole pixels and smooths it over five frames, as Diff2Lip's code does.
 
     `placement` is the affine map from the frame's pixels to the crop's. Without a face the crop is black, the placement
     NaN, and the frame counted as `no_face`.
@@ -31,13 +32,23 @@ class Crop(Stage):
         "placement": Array(np.float32, "2 3", "frame → crop, pixels"),
     }
 
-    def __init__(self, model: ModelName = "auto", size: int = 0, survey: str | None = None) -> None:
+    def __init__(
+        self,
+        model: ModelName = "auto",
+        size: int = 0,
+        survey: str | None = None,
+        mode: Literal["best", "paper"] = "best",
+    ) -> None:
         if size and not 32 <= size <= 1024:
             raise ValueError(f"size has to be 0, or lie between 32 and 1024 pixels, not {size}")
         if size and model in SIZES and size != SIZES[model]:
             raise ValueError(f"{model} takes crops of {SIZES[model]} pixels, not of {size}")
         if not size and model in EMBEDDED and survey is None:
             raise ValueError(f"for model {model} crop needs either survey (to fit the size to the faces) or size")
+        check_mode(mode, model)
+        self.mode = mode
+        if mode == "paper":
+            self.window = Window(AHEAD - 1, AHEAD - 1)
         self.model = model
         self.size = size
         self.survey = survey
@@ -68,9 +79,27 @@ class Crop(Stage):
             self.counts["no_face"] += 1
             self.pass_through(packet)
             return
+        if self.mode == "paper":
+            self._cut_as_paper(packet)
+            return
         place = lower_face if self.model in EMBEDDED else face_box
         packet.placement = place(packet.landmarks, self._side)
         cut_out(packet.frame, packet.placement, packet.crop)
+
+    def _cut_as_paper(self, packet: Packet) -> None:
+        from models.mouth.paper import box_of, placement_of, smoothed, stretch_out
+
+        around = [packet.at(offset) for offset in range(1 - AHEAD, AHEAD)]
+        seen = [one for one in around if one is not None and one.face["found"]]
+        height, width = packet.frame.shape[:2]
+        boxes = [box_of(one.landmarks, height, width) for one in seen]
+        box = smoothed(boxes, seen.index(packet), last=around[-1] is None)
+        if (box[2:] <= box[:2]).any():
+            self.counts["no_face"] += 1
+            self.pass_through(packet)
+            return
+        packet.placement = placement_of(box, self._side)
+        stretch_out(packet.frame, box, packet.crop)
 
     def pass_through(self, packet: Packet) -> None:
         """No face."""

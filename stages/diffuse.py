@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value
-from models.mouth.names import EMBEDDED, ModelName
+from models.mouth.names import EMBEDDED, ModelName, check_mode
 
 if TYPE_CHECKING:
     from models.generator import Generator
+    from models.mouth.cut import Picture
     from models.mouth.drawers import Drawer
+    from models.mouth.geometry import Floats
     from models.mouth.survey import Survey
 
-#: how a person is told of an option that would have no effect
-_NETWORKS_ONLY = "is for the networks (diff2lip, wav2lip, wav2lip_gan); {model} has no use for it"
+#: faces of fewer pixels, from side to side or from top to bottom, are left as they are
+SMALLEST = 32
+#: what only a network that draws in steps can use
+_IN_STEPS = ("steps", "solver", "seed", "frames", "reuse", "warm_start")
 
 
 class Diffuse(Stage):
@@ -29,9 +33,14 @@ class Diffuse(Stage):
 
     `style`: how large the moves are (0.5 to 1.5), `smooth`: seconds of smoothing (0 to 0.3), `lead`: seconds by which
     the mouth comes before the path (-0.5 to 0.5); these are for the embedded generators. For the networks: `weights` (a
-    file in place of those at hand), `device`, `dtype`, `provider`, `threads`, `steps`, `solver`, `seed`.
+    file in place of those at hand), `device`, `dtype`, `provider`, `threads`, `compile`, and `reference`: the picture
+    of the person that they are shown, `same` (the frame itself), `first` (the first that shows a face) or the number of
+    a frame of the video. For diff2lip also `steps`, `solver`, `seed`, `frames` (at once in the network, of those of a
+    `batch:`), `reuse`, `warm_start`, and `mode`: `paper` rounds as its authors' code does and lets all of the crop be
+    used; crop, composite and speech have the rest of that mode.
     `profile`: degrees that a head may be turned; frames beyond pass through unchanged, counted as `passed_through`, as
-    those without a face, counted as `no_face`.
+    those without a face, counted as `no_face`, and for the networks faces under 32 pixels, counted as `small_face`.
+    An error of a network ends the run, or goes by `on_error`.
     """
 
     reads = {
@@ -63,7 +72,14 @@ class Diffuse(Stage):
         steps: int | None = None,
         solver: Literal["ddim", "dpm++", "unipc"] | None = None,
         seed: int | None = None,
+        frames: int | None = None,
+        compile: bool | None = None,
+        reuse: int | None = None,
+        warm_start: float | None = None,
+        reference: Literal["same", "first"] | int = "same",
+        mode: Literal["best", "paper"] = "best",
     ) -> None:
+        check_mode(mode, model)
         for name, value, low, high in (
             ("style", style, 0.5, 1.5),
             ("smooth", smooth, 0.0, 0.3),
@@ -75,33 +91,42 @@ class Diffuse(Stage):
         self.model, self.survey, self.target = model, survey, target
         self.manner = {"style": style, "smooth": smooth, "lead": lead}
         self.profile = profile
-        given = {"path": weights, "device": device, "dtype": dtype, "provider": provider, "threads": threads}
-        given |= {"steps": steps, "solver": solver, "seed": seed}
-        self.options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        given: dict[str, Any] = {"path": weights, "device": device, "dtype": dtype, "provider": provider}
+        given |= {"threads": threads, "compile": compile, "steps": steps, "solver": solver, "seed": seed}
+        given |= {"frames": frames, "reuse": reuse, "warm_start": warm_start}
+        self.options = {name: value for name, value in given.items() if value is not None}
+        self.reference, self.mode = reference, mode
         self._check()
         if model not in EMBEDDED:
             self.reads = {**Diffuse.reads, "speech": Array(np.float32, "80 16")}
         self._survey: Survey | None = None
         self._drawer: Drawer | None = None
         self._network: Generator | None = None
+        self._shown: Picture | None = None
 
     def _check(self) -> None:
         if self.model in EMBEDDED:
-            for name in self.options.keys() - {"device", "threads"}:
-                raise ValueError(f"{'weights' if name == 'path' else name} " + _NETWORKS_ONLY.format(model=self.model))
+            for name in [*self.options, *(["reference"] if self.reference != "same" else [])]:
+                what = "weights" if name == "path" else name
+                raise ValueError(
+                    f"{what} is for the networks (diff2lip, wav2lip, wav2lip_gan); {self.model} has no use for it"
+                )
             for name, value in (("survey", self.survey), ("target", self.target)):
                 if value is None:
                     made = {"survey": "pipelines/survey.yaml", "target": "pipelines/mouth.yaml"}[name]
                     raise ValueError(f"model {self.model} needs {name} ({made} makes it)")
         elif self.manner != {"style": 1.0, "smooth": 0.0, "lead": 0.0}:
             raise ValueError(f"style, smooth and lead are for rewrite and warp; {self.model} follows the speech")
+        elif self.reference != "same" and self.survey is None:
+            raise ValueError(f"reference {self.reference} needs survey (pipelines/survey.yaml makes it)")
+        elif self.model != "diff2lip":
+            for name in self.options.keys() & set(_IN_STEPS):
+                raise ValueError(f"{name} is for diff2lip; {self.model} draws in one pass")
 
     def open(self) -> None:
         """Open the survey or the network."""
         if self.model not in EMBEDDED:
-            from models.generator import load_generator
-
-            self._network = load_generator(self.model, **self.options)
+            self._open_network()
             return
         from models.mouth.drawers import read_target, suited
         from models.mouth.survey import Survey
@@ -116,6 +141,17 @@ class Diffuse(Stage):
         else:
             self._chosen, self._why = ("warp" if self.model == "warp" else "rewrite"), "asked for"
 
+    def _open_network(self) -> None:
+        from models.generator import load_generator
+        from models.registry import licence_notice
+
+        options = {("batch" if name == "frames" else name): value for name, value in self.options.items()}
+        if self.mode == "paper":
+            options["rounding"] = "down"
+        self._network = load_generator(self.model, **options)
+        if notice := licence_notice(self.model):
+            self.notes.append(notice)
+
     def configure(self, caps: Caps) -> Caps:
         """Now the rate is known: get ready to draw."""
         rate = caps.stream.get("rate")
@@ -126,6 +162,8 @@ class Diffuse(Stage):
                 raise ValueError(
                     f"{self.model} takes crops of {want} pixels, crop gives {side}: give crop the same model"
                 )
+            if self.reference != "same":
+                self._shown = self._read_reference(str(caps.stream["video"]), side)
             return Caps(stream={"generator": self.model, "shaped": False})
         from models.mouth.drawers import open_drawer
 
@@ -134,10 +172,20 @@ class Diffuse(Stage):
         self._drawer = open_drawer(self._chosen, self._survey, self._path, exact, **self.manner)
         return Caps(stream={"generator": self._chosen, "shaped": True})
 
+    def _read_reference(self, video: str, side: int) -> Picture:
+        from models.mouth.reference import reference_crop, reference_frame
+        from models.mouth.survey import Survey
+        from stages.media.reader import read_picture
+
+        assert self.survey is not None and self.reference != "same"
+        with Survey(self.survey) as survey:
+            index = reference_frame(survey, self.reference)
+            return reference_crop(survey, index, read_picture(video, index), side, self.mode)
+
     def about(self) -> dict[str, Any]:
         """Which generator runs, and why."""
         if self._network is not None:
-            return self._network.about()
+            return {**self._network.about(), "reference": self.reference, "mode": self.mode}
         return {"model": self._chosen, "why": self._why, **self.manner}
 
     def process(self, packet: Packet) -> None:
@@ -154,6 +202,7 @@ class Diffuse(Stage):
             assert self._drawer is not None
             drawn = self._drawer.draw(packet.index, float(packet.time), packet.crop, packet.placement, packet.landmarks)
             packet.drawn, packet.mask = drawn.picture, drawn.mask
+            self.counts["drawn"] += 1
 
     def _draw_network(self, network: Generator, packets: list[Packet]) -> None:
         from models.mouth.masks import network_mask
@@ -161,10 +210,15 @@ class Diffuse(Stage):
         if not packets:
             return
         crops = np.stack([packet.crop for packet in packets])
-        drawn = network.draw(crops, crops, np.stack([packet.speech for packet in packets]))
+        references = crops if self._shown is None else np.broadcast_to(self._shown, crops.shape)
+        drawn = network.draw(crops, references, np.stack([packet.speech for packet in packets]))
         for packet, picture in zip(packets, drawn, strict=True):
             packet.drawn = picture
-            packet.mask = network_mask(packet.landmarks, packet.placement, network.size)
+            if self.mode == "paper":
+                packet.mask[...] = 255
+            else:
+                packet.mask = network_mask(packet.landmarks, packet.placement, network.size)
+            self.counts["drawn"] += 1
 
     def _shows_face(self, packet: Packet) -> bool:
         """Whether there is a mouth to draw; if not, the crop passes through."""
@@ -174,10 +228,16 @@ class Diffuse(Stage):
             self.counts["no_face"] += 1
         elif abs(float(pose(packet.landmarks)[0])) > self.profile:
             self.counts["passed_through"] += 1
+        elif self._network is not None and self._too_small(packet.placement):
+            self.counts["small_face"] += 1
         else:
             return True
         self.pass_through(packet)
         return False
+
+    def _too_small(self, placement: Floats) -> bool:
+        assert self._network is not None
+        return bool((self._network.size / placement[[0, 1], [0, 1]] < SMALLEST).any())
 
     def pass_through(self, packet: Packet) -> None:
         """The crop as it is, used nowhere."""

@@ -63,7 +63,8 @@ class Speech(Stage):
         """Raises ValueError in `paper` mode unless the stream has 25 fps."""
         rate = caps.stream.get("rate")
         if self.mode == "paper" and (rate is None or Fraction(rate) != TRAINED_RATE):
-            raise ValueError(f"mode: paper needs 25 frames a second, the stream has {rate or 'a variable rate'}")
+            found = rate or "a variable rate"
+            raise ValueError(f"mode: paper needs 25 frames a second, the stream has {found}: give decode fps 25")
         return Caps()
 
     def process(self, packet: Packet) -> None:

@@ -10,3 +10,11 @@ ModelName = Literal["auto", "rewrite", "warp", "diff2lip", "wav2lip", "wav2lip_g
 EMBEDDED = ("auto", "rewrite", "warp")
 #: the networks, with the side of the crops that they take, in pixels
 SIZES = {"diff2lip": 128, "wav2lip": 96, "wav2lip_gan": 96}
+#: frames over which the paper's code smooths the box around a face
+AHEAD = 5
+
+
+def check_mode(mode: str, model: str) -> None:
+    """Raise ValueError where a model has no code of a paper to be like."""
+    if mode == "paper" and model != "diff2lip":
+        raise ValueError(f"mode paper is what Diff2Lip's code does; {model} has only best")

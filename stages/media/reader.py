@@ -73,3 +73,17 @@ def open_reader(path: str, reader: ReaderName = "auto", threads: int = 2, fps: F
     if reason:
         raise ValueError(f"decord cannot read {path} right: {reason}; take reader: auto or pyav")
     return DecordReader(info, threads)
+
+
+def read_picture(path: str, index: int) -> Picture:
+    """Picture `index` of a file, uint8 [h, w, 3] RGB as displayed. Raises ValueError where it has none of that number.
+    """
+    reader = open_reader(path)
+    try:
+        if not 0 <= index < reader.times.count:
+            raise ValueError(f"{path} has {reader.times.count} pictures, but number {index} is asked for")
+        picture = np.empty((reader.height, reader.width, 3), np.uint8)
+        reader.read(index, picture)
+        return picture
+    finally:
+        reader.close()
