@@ -107,6 +107,7 @@ def mistakes(error: pytest.ExceptionInfo[GraphMistakes]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_of_twenty_jobs_two_are_broken(graph: Path, tmp_path: Path) -> None:
     jobs = numbers(graph, 20, broken=(3, 11))
     report = work_off(jobs, tmp_path / "journal")
@@ -160,6 +161,7 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
         Journal(tmp_path / "journal")
 
 
+@pytest.mark.slow
 def test_the_driver_is_killed_and_the_queue_goes_on(graph: Path, tmp_path: Path) -> None:
     numbers(graph, 6)
     script = tmp_path / "drive.py"

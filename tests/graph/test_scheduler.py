@@ -33,7 +33,7 @@ from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
 from graph.scheduler import Scheduler
 from graph.simulate import enough, locks
 
-EXAMPLES = int(os.environ.get("GRAPHRUN_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("GRAPHRUN_EXAMPLES", "120"))
 
 
 def chain(*nodes: Node, capacity: int = 4, slots: int = 8) -> Plan:
