@@ -116,7 +116,8 @@ class Bend:
     is a stretch between the corners that fades towards nose and chin. Beside the mouth all of it fades out before the
     face ends at `sides` (right and left, across), so that nothing behind the face moves with it. What
     shows in a gap hangs from the upper lip, as teeth do: where the gap gets smaller the lower lip covers it from below.
-    One that gets larger is stretched, or, where `hanging`, goes on below what it showed. `height`: of the face, pixels.
+    One that gets larger is stretched, or, where `hanging`, the last of it goes on below, to be drawn over.
+    `height`: of the face, pixels.
     """
 
     to: Lips
@@ -127,7 +128,7 @@ class Bend:
 
     def __call__(self, across: Floats, down: Floats) -> tuple[Floats, Floats, Floats]:
         """Local coordinates [h, w] of pixels → those of their origins, and a depth: how many pixels below what the old
-        gap shows a pixel of the new gap lies (0 everywhere else, and unless `hanging`)."""
+        gap shows, hanging from the upper lip, a pixel lies (0 above it, and unless `hanging`)."""
         start = float(across.min()) - 1
         columns = np.arange(start, float(across.max()) + 2, _STEP, dtype=np.float32)
         origin = self._sideways(columns)
@@ -143,7 +144,10 @@ class Bend:
         new_across = across + (origin - columns)[column] * self._fade(down)
         depth = np.zeros_like(down)
         if self.hanging:
-            depth = np.where(piece == 3, np.maximum(new_down - come[3][column], 0), 0).astype(np.float32)
+            below = down + (come[2] - to[2] - come[3])[column]
+            depth = np.where(piece >= 3, np.maximum(below, 0), 0).astype(np.float32)
+            # what will be drawn in the gap goes over the edge of the lip, not over the chin below it
+            new_down -= np.where(piece == 3, depth, 0)
         return new_across, new_down, depth
 
     def _ends(self) -> tuple[float, float, float, float]:

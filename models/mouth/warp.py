@@ -22,6 +22,8 @@ CLOSED = 0.016
 _OPEN, _NARROW, _WIDE, _JAW = 0.1, 0.86, 1.08, 0.05
 #: the front teeth: their height over the face height, and how much of the gap they cover at most
 _TEETH, _TEETH_SHARE = 0.032, 0.55
+#: spacing of the tables that edges are sampled into, pixels
+_COLUMN = 0.25
 #: enamel in the light that falls on the lips, dark of the throat and of the tongue as shares of the lips' colour
 _ENAMEL = np.array([0.68, 0.64, 0.58], np.float32)
 _THROAT = np.array([0.20, 0.12, 0.12], np.float32)
@@ -76,6 +78,7 @@ def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats
     inside = _interior(across, down, height, lips, light, teeth=own.gap < CLOSED * height)
     right, left = lips.edges[1, 0, 0], lips.edges[1, -1, 0]
     between = _rise((across - right) / 2) * _rise((left - across) / 2)
+    between *= np.clip(_edge_at(lips.edges[2], across) - down + 0.5, 0, 1)
     cover = cv2.GaussianBlur(_rise(depth / max(1.0, height / 150)) * between, (0, 0), max(0.6, height / 300))
     mixed = picture + (inside - picture) * cover[..., None]
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
@@ -131,9 +134,9 @@ def _joints(across: Floats, height: float) -> Floats:
 
 def _edge_at(edge: Floats, across: Floats) -> Floats:
     start = float(across.min())
-    columns = np.arange(start, float(across.max()) + 2, 1.0)
+    columns = np.arange(start, float(across.max()) + 2, _COLUMN)
     table: Floats = np.asarray(np.interp(columns, np.maximum.accumulate(edge[:, 0]), edge[:, 1]), np.float32)
-    return table[np.round(across - start).astype(np.int32)]
+    return table[np.round((across - start) / _COLUMN).astype(np.int32)]
 
 
 def _rise(x: Floats) -> Floats:

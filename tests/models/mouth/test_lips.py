@@ -66,3 +66,17 @@ def test_teeth_keep_their_size_where_the_gap_gets_smaller() -> None:
     assert len(down) > 4
     assert np.allclose(np.diff(y[:, 0]), 1, atol=1e-3)
     assert abs(float(y[0, 0]) - float(own.edges[1, 5, 1]) - 1) < 1.5
+
+
+def test_a_gap_that_opens_under_hanging_teeth_shows_no_chin() -> None:
+    axes = Axes.of(mesh())
+    own = Lips.of(mesh(), axes)
+    to = own.shaped(own.gap + 0.08 * axes.height, own.breadth, axes.height)
+    down = np.arange(0, float(to.chin[1]), 0.5, dtype=np.float32)[:, None]
+    bent = Bend(to, own, axes.height, sides(mesh(), axes), hanging=True)
+    _, y, depth = bent(np.full_like(down, to.edges[1, 5, 0]), down)
+    between = (down[:, 0] > to.edges[1, 5, 1]) & (down[:, 0] < to.edges[2, 5, 1])
+    assert y[between].max() <= own.edges[2, 5, 1] + 0.6
+    assert depth[between].max() > 0.07 * axes.height
+    # the edge of the lip is met without a jump, so it can be drawn smoothly
+    assert np.abs(np.diff(y[:, 0])).max() < 1.5
