@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from graph.batch import BatchReport, Outcome, job_line, run_queue
-from graph.check import Checked
 from graph.control import Control
+from graph.declared import Checked
 from graph.job import Job
 from graph.jobs import check_jobs, expand, is_jobs_file, read_jobs
 from graph.journal import Journal

@@ -7,60 +7,18 @@ is left out where that one failed, so that one mistake is reported once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from graph.declared import Checked, Declared, make_plan, passes, sorted_groups
 from graph.load import LoadError, fit, kind, load_class, parameters
-from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots, resized
+from graph.plan import Link, Plan, auto_capacities, resized
 from graph.simulate import enough, locks
 from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec, nearest
 from graph.stage import Array, Field, Sink, Source, Stage
 
 COMMAND_LINE = Place("command line", 1, 1)
-
-
-@dataclass
-class Declared:
-    """A stage of the graph with everything that its own code says of it. Field names are the graph's."""
-
-    spec: StageSpec
-    cls: type[Source] | type[Stage]
-    params: dict[str, Any]
-    stage: Source | Stage
-    renamed: dict[str, str]
-    inputs: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def reads(self) -> dict[str, Field]:
-        return {self.renamed.get(name, name): kind for name, kind in self.stage.reads.items()}
-
-    @property
-    def writes(self) -> dict[str, Field]:
-        return {self.renamed.get(name, name): kind for name, kind in self.stage.writes.items()}
-
-
-@dataclass
-class Checked:
-    """A graph that can run: its stages in topological order, its inputs' values, and its plan."""
-
-    spec: GraphSpec
-    values: dict[str, Any]
-    stages: dict[str, Declared]
-    plan: Plan
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What this run is, in plain values: two runs with the same facts make the same of the same inputs."""
-        stages = {
-            name: {"use": one.spec.use.value, "with": one.params, "sink": isinstance(one.stage, Sink)}
-            for name, one in self.stages.items()
-        }
-        return {"graph": self.spec.name, "inputs": self.values, "stages": stages}
 
 
 def check(
@@ -308,7 +266,7 @@ class _Check:
                 self.wrong(spec.at("max_wait"), f"{what}: max_wait means something only with a batch")
             if spec.queue is not None and source:
                 self.wrong(spec.at("queue"), f"{what} is a source: no link leads into it")
-            if spec.on_error == "pass" and "on_error" in spec.places and not _passes(one.stage):
+            if spec.on_error == "pass" and "on_error" in spec.places and not passes(one.stage):
                 self.wrong(spec.at("on_error"), f"{what} cannot pass a packet on unprocessed: fail or skip")
             if kind(one.cls) == "Sink" and any(one.name in other.inputs for other in declared.values()):
                 self.wrong(spec.place, f"{what} is a sink ({one.cls.__name__}): nothing comes after it")
@@ -372,7 +330,7 @@ class _Check:
         for members in by_name.values():
             if len(members) > 1:
                 self.check_group(declared, members)
-        return _sorted_groups(list(by_name.values()), declared)
+        return sorted_groups(list(by_name.values()), declared)
 
     def check_group(self, declared: dict[str, Declared], members: list[str]) -> None:
         head = declared[members[0]]
@@ -457,10 +415,6 @@ def missing_folders(checked: Checked) -> list[Mistake]:
     return mistakes
 
 
-def _passes(stage: Source | Stage) -> bool:
-    return isinstance(stage, Stage) and type(stage).pass_through is not Stage.pass_through
-
-
 def _misfit(given: Field, wanted: Field) -> str | None:
     """What is wrong with a field as it is written, for how it is read."""
     if not isinstance(given, Array) or not isinstance(wanted, Array):
@@ -483,71 +437,3 @@ def _cycle(left: dict[str, set[str]]) -> list[str]:
         if before in path:
             return list(reversed(path[path.index(before) :]))
         path.append(before)
-
-
-def _sorted_groups(groups: list[list[str]], declared: dict[str, Declared]) -> list[list[str]]:
-    """Groups in topological order, as a whole."""
-    home = {name: at for at, members in enumerate(groups) for name in members}
-    left = {
-        at: {home[before] for name in members for before in declared[name].inputs if home[before] != at}
-        for at, members in enumerate(groups)
-    }
-    order: list[int] = []
-    while left:
-        free = [at for at, before in left.items() if not before - set(order)] or list(left)
-        order.append(free[0])
-        del left[free[0]]
-    return [groups[at] for at in order]
-
-
-def make_plan(declared: dict[str, Declared], groups: list[list[str]]) -> Plan:
-    """Nodes, links and fields with their capacities, of stages that have been checked."""
-    home = {name: at for at, members in enumerate(groups) for name in members}
-    nodes = tuple(_node(declared, members, home) for members in groups)
-    automatic = auto_capacities(nodes)
-    links = []
-    for (producer, consumer), size in automatic.items():
-        queues = [
-            one.spec.queue
-            for name in groups[consumer]
-            if (one := declared[name]).spec.queue is not None and any(home[before] == producer for before in one.inputs)
-        ]
-        links.append(Link(producer, consumer, min((queue for queue in queues if queue), default=size)))
-    fields = []
-    for name, one in declared.items():
-        for field_name, kind_of in one.writes.items():
-            readers = {home[other.name] for other in declared.values() if field_name in other.reads}
-            outside = tuple(sorted(readers - {home[name]}))
-            if not outside:
-                continue
-            slots = auto_slots(nodes, tuple(links), home[name], outside) if isinstance(kind_of, Array) else 0
-            fields.append(FieldPlan(field_name, home[name], outside, slots))
-    return Plan(nodes, tuple(links), tuple(fields))
-
-
-def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int]) -> Node:
-    stages = [declared[name] for name in members]
-    at = home[members[0]]
-    head, window = stages[0], getattr(stages[0].stage, "window", None)
-    before = {home[name] for one in stages for name in one.inputs} - {at}
-    timeouts = [one.spec.timeout for one in stages if one.spec.timeout is not None]
-    return Node(
-        name="+".join(members),
-        stages=tuple(members),
-        inputs=tuple(sorted(before)),
-        workers=head.spec.workers,
-        batch=head.spec.batch,
-        max_wait=head.spec.max_wait,
-        before=window.before if window else 0,
-        after=window.after if window else 0,
-        stateful=any(one.stage.stateful for one in stages),
-        on_error=_on_error(stages),
-        timeout=sum(timeouts) if timeouts else None,
-        sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
-    )
-
-
-def _on_error(stages: list[Declared]) -> str:
-    """A graph's default of `pass` means `skip` for a stage that cannot pass a packet on."""
-    wanted = stages[0].spec.on_error
-    return "skip" if wanted == "pass" and not all(_passes(one.stage) for one in stages) else wanted

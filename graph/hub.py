@@ -15,8 +15,8 @@ from typing import Any
 
 from graph import protocol
 from graph.arena import Arena, Memory, lay_out, plain
-from graph.check import Checked
 from graph.control import Control, Failure
+from graph.declared import Checked
 from graph.events import (
     Abort,
     Begin,

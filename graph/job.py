@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph.check import Checked, check
+from graph.check import check
+from graph.declared import Checked
 from graph.runner import Graph, Progress
 from graph.spec import GraphMistakes, load_spec
 from graph.stage import Sink

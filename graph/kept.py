@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graph.check import Checked, check
+from graph.check import check
 from graph.control import Control
+from graph.declared import Checked
 from graph.report import Report
 from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 

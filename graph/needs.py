@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from graph.check import Checked
 from graph.control import Control
+from graph.declared import Checked
 from graph.prepare import prepare
 
 #: The share of the memory that is free at the start which runs may fill.

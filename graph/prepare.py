@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graph.arena import Arena
-from graph.check import Checked
 from graph.control import Control, Failure
+from graph.declared import Checked
 from graph.hub import Hub
 from graph.spec import GraphSpec
 from graph.stats import proportional

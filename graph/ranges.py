@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from graph.batch import BatchReport, OnWord, run_queue
-from graph.check import Checked, check
+from graph.check import check
 from graph.control import Control
+from graph.declared import Checked
 from graph.job import Job
 from graph.journal import Journal
 from graph.kept import run_first

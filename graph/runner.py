@@ -10,8 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from graph.check import Checked, check, missing_folders
+from graph.check import check, missing_folders
 from graph.control import Control
+from graph.declared import Checked
 from graph.hub import Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest

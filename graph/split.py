@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
-from graph.check import Checked, Declared
+from graph.declared import Checked, Declared
 from graph.spec import GraphMistakes, Mistake
 from graph.stage import Caps, Output, Packet, Sink, Source, blank_arrays, infer_caps
 

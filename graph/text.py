@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graph.check import Checked
+    from graph.declared import Checked
     from graph.prepare import Prepared
     from graph.report import Report
     from graph.runner import Progress

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from graph import protocol
-from graph.check import Checked
+from graph.declared import Checked
 from graph.events import Result, Task
 from graph.scheduler import Scheduler
 from graph.stage import Array

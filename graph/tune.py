@@ -16,8 +16,9 @@ from typing import Any
 
 import yaml
 
-from graph.check import Checked, check
+from graph.check import check
 from graph.control import Control
+from graph.declared import Checked
 from graph.load import parameters
 from graph.plan import Node
 from graph.report import Report

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from graph.catalogue import field_type
-from graph.check import Checked, Declared, check
+from graph.check import check
+from graph.declared import Checked, Declared
 from graph.load import kind
 from graph.prepare import stand_ins
 from graph.spec import GraphSpec, Located, StageSpec

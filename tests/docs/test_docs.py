@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graph.check import Checked, check
+from graph.check import check
+from graph.declared import Checked
 from graph.spec import parse_spec
 
 ROOT = Path(__file__).parents[2]

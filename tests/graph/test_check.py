@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graph.check import Checked, check
+from graph.check import check
+from graph.declared import Checked
 from graph.runner import Graph
 from graph.spec import GraphMistakes, load_spec, parse_spec
 
