@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Generator(Protocol):
-    """What draws the mouth. `name`: of the model; `size`: height and width of its pictures, in pixels."""
+    """What draws the mouth."""
 
     @property
     def name(self) -> str:
@@ -33,6 +33,11 @@ class Generator(Protocol):
     @property
     def size(self) -> int:
         """Height and width of the pictures it takes and gives, in pixels."""
+        ...
+
+    @property
+    def first_row(self) -> int:
+        """The first row of them that it draws; those above are given back as they came."""
         ...
 
     def draw(self, crops: Bytes, references: Bytes, speech: Floats) -> Bytes:

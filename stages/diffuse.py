@@ -217,7 +217,7 @@ class Diffuse(Stage):
             if self.mode == "paper":
                 packet.mask[...] = 255
             else:
-                packet.mask = network_mask(packet.landmarks, packet.placement, network.size)
+                packet.mask = network_mask(packet.landmarks, packet.placement, network.size, network.first_row)
             self.counts["drawn"] += 1
 
     def _shows_face(self, packet: Packet) -> bool:

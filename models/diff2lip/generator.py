@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from models.device import dtype_word, lower_precision
-from models.diff2lip.conditions import SIZE, Conditions
+from models.diff2lip.conditions import SIZE, SPLIT, Conditions
 from models.diff2lip.pictures import Bytes, Rounding, join, to_bytes, to_numbers
 from models.diff2lip.sampler import Denoiser, Sampler, start_noise
 from models.diff2lip.solvers import SolverName
@@ -29,6 +29,7 @@ class Diff2Lip:
 
     name = "diff2lip"
     size = SIZE
+    first_row = SPLIT
     licence = "CC BY-NC 4.0"
 
     def __init__(

@@ -17,16 +17,16 @@ MaskName = Literal["mouth", "lower_face", "box"]
 _FEATHER, _AROUND = 0.06, 0.10
 
 
-def network_mask(landmarks: Floats, placement: Floats, size: int) -> Mask:
+def network_mask(landmarks: Floats, placement: Floats, size: int, first_row: int = 0) -> Mask:
     """Where a network's picture may be used, uint8 [size, size]: all below the eyes, fading out at the crop's border.
 
-    The networks are given the upper half, so nothing there is theirs to change.
+    The networks are given the upper half, so nothing there is theirs to change. `first_row`: of those that they draw.
     """
     points = apply(placement, landmarks)
     eyes = float(points[[33, 133, 362, 263], 1].mean())
     nose = float(points[2, 1])
     mask = np.zeros((size, size), np.uint8)
-    mask[int(np.clip((eyes + nose) / 2, 0, size - 2)) :] = 255
+    mask[int(np.clip((eyes + nose) / 2, first_row, size - 2)) :] = 255
     return np.asarray(np.round(soften(mask, max(2, size // 12)) * 255), np.uint8)
 
 

@@ -87,6 +87,7 @@ class Wav2Lip:
     """
 
     size = SIZE
+    first_row = 0
     licence = "research and personal use"
 
     def __init__(

@@ -31,6 +31,7 @@ class Painter:
 
     name = "diff2lip"
     size = 128
+    first_row = 64
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -104,6 +105,7 @@ def test_the_network_gets_crop_and_speech_of_each_packet(person: Person, painter
         assert np.array_equal(crops[0], row["crop"]) and np.array_equal(references[0], row["crop"])
         assert np.array_equal(speech[0], row["speech"])
         assert (packet.drawn[..., 0] == 255).all() and packet.mask[100, 64] == 255
+        assert not packet.mask[:64].any(), "what it does not draw is not used"
 
 
 def test_a_task_s_packets_are_drawn_in_one_call(person: Person, painters: list[Painter]) -> None:
