@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graph.stage import Array, Caps, Packet, Stage, Value
+from graph.stage import Array, Caps, Output, Packet, Stage, Value
 from models.mouth.names import EMBEDDED, ModelName, check_mode
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Diffuse(Stage):
         self._drawer: Drawer | None = None
         self._network: Generator | None = None
         self._shown: Picture | None = None
+        self._at_once = 0
 
     def _check(self) -> None:
         if self.model in EMBEDDED:
@@ -209,6 +210,7 @@ class Diffuse(Stage):
 
         if not packets:
             return
+        self._at_once = max(self._at_once, len(packets))
         crops = np.stack([packet.crop for packet in packets])
         references = crops if self._shown is None else np.broadcast_to(self._shown, crops.shape)
         drawn = network.draw(crops, references, np.stack([packet.speech for packet in packets]))
@@ -238,6 +240,13 @@ class Diffuse(Stage):
     def _too_small(self, placement: Floats) -> bool:
         assert self._network is not None
         return bool((self._network.size / placement[[0, 1], [0, 1]] < SMALLEST).any())
+
+    def finish(self) -> Sequence[Output]:
+        """Says what was asked for in vain."""
+        if self._at_once == 1:
+            for name in self.options.keys() & {"warm_start", "frames"}:
+                self.notes.append(f"{name} changed nothing: it needs a batch: of the stage larger than 1")
+        return ()
 
     def pass_through(self, packet: Packet) -> None:
         """The crop as it is, used nowhere."""

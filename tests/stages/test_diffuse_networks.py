@@ -197,6 +197,13 @@ def test_the_licence_is_told_once(person: Person) -> None:
     assert told[1] == []
 
 
+def test_what_needs_a_batch_says_so_without_one(person: Person) -> None:
+    for options, notes in (({"warm_start": 0.4}, 1), ({"steps": 8}, 0)):
+        diffuse = Diffuse("diff2lip", **options)
+        run_stage(diffuse, cropped(rows(person)[:2]))
+        assert sum("needs a batch" in note for note in diffuse.notes) == notes
+
+
 def test_the_report_says_what_ran(person: Person) -> None:
     diffuse = Diffuse("diff2lip", mode="paper")
     run_stage(diffuse, cropped(rows(person)[:1]))
