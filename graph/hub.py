@@ -252,9 +252,10 @@ class Hub:
         if not events or now >= self._look_at:
             events.extend(self._wait(0.0 if events else self._patience(now)))
             now = time.monotonic()
-            self._look_at = now + LOOK_EVERY
-            self._watch(now)
-            self.on_tick()
+            if now >= self._look_at:
+                self._look_at = now + LOOK_EVERY
+                self._watch(now)
+                self.on_tick()
         if self.control.aborting:
             self.failure = self.failure or Failure("aborted")
             return
