@@ -15,8 +15,9 @@ from graph.declared import Checked, Declared, make_plan, passes, sorted_groups
 from graph.load import LoadError, fit, kind, load_class, parameters
 from graph.plan import Link, Plan, auto_capacities, resized
 from graph.simulate import enough, locks
-from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec, nearest
+from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec
 from graph.stage import Array, Field, Sink, Source, Stage
+from graph.words import nearest
 
 COMMAND_LINE = Place("command line", 1, 1)
 

@@ -278,7 +278,7 @@ def _known_command(graph: Path) -> None:
     """A mistyped command is not a missing file."""
     if graph.suffix in (".yaml", ".yml") or graph.exists():
         return
-    from graph.spec import nearest
+    from graph.words import nearest
 
     commands = ["batch", "check", "stages", "view", "schema", "models", "profile", "tune"]
     raise Wrong(f"there is no file and no command '{graph}'{nearest(str(graph), commands)}")

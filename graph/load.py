@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph.spec import nearest
 from graph.stage import Sink, Source, Stage
+from graph.words import nearest
 
 BUILT_IN = "stages"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -50,11 +51,8 @@ class WorkerProcess:
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended, within some time."""
-        try:
-            self._process.wait(max(0.0, seconds))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        ended, _, _ = select.select([self.sentinel], [], [], max(0.0, seconds))
+        return bool(ended)
 
     def end(self) -> str:
         """How it ended, for people; reaps it."""
@@ -66,6 +64,8 @@ class WorkerProcess:
         return f"its process was ended by {name}{hint}"
 
     def close(self) -> None:
+        """To be called when it has ended: reaps it, if `end` has not."""
+        self._process.wait()
         os.close(self.sentinel)
 
 

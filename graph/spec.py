@@ -5,7 +5,6 @@ The words of the file are defined here, once: the loader checks with these table
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from graph.words import nearest
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -132,15 +133,6 @@ class GraphSpec:
     stages: Mapping[str, StageSpec] = field(default_factory=dict)
     memory: int | None = None
     mistakes: tuple[Mistake, ...] = ()
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)`, or what there is, for the end of a message."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f" (did you mean '{close[0]}'?)"
-    return f" (there is {', '.join(known)})" if known else ""
 
 
 def load_spec(path: str | Path) -> GraphSpec:
