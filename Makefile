@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install lipsync test slow faults bench lint clean
+.PHONY: help install lipsync test slow timed faults bench lint clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -20,10 +20,13 @@ lipsync: install ## redraw the mouth of the sample: lipsync.mp4
 	$(BIN)/graphrun pipelines/lipsync.yaml
 
 test: install    ## the tests of every change
-	$(BIN)/python -m pytest -m 'not faults and not slow'
+	$(BIN)/python -m pytest -m 'not faults and not slow and not timed'
 
 slow: install    ## the tests that take their time
-	$(BIN)/python -m pytest -m 'slow and not faults' --timeout 600
+	$(BIN)/python -m pytest -m 'slow and not faults and not timed' --timeout 900
+
+timed: install   ## the tests that judge times, for a machine that does nothing else
+	$(BIN)/python -m pytest -m timed --timeout 900
 
 faults: install  ## kill, starve and flood it; thousands of random graphs
 	GRAPHRUN_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/graph/test_scheduler.py --timeout 600

@@ -191,7 +191,7 @@ def test_a_broken_job_is_named_with_its_node_and_the_rest_is_done(cluster: Any, 
     assert all((tmp_path / f"{at}.txt").read_text().splitlines() == many.expected(5) for at in (0, 1, 3, 4))
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.timeout(400)
 def test_two_nodes_are_almost_twice_as_fast_where_no_core_is_needed_as_simulated(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ class Once(Copy):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_a_stage_that_waits_gets_workers(tmp_path: Path) -> None:
     path = write(tmp_path, FORKED.replace("packets: 100", "packets: 300"))
     (tmp_path / "out.txt").write_text("of an earlier run")
@@ -42,7 +42,7 @@ def test_a_stage_that_waits_gets_workers(tmp_path: Path) -> None:
     assert report.throughput > 1.7 * tuned.before.best
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_a_stage_that_gains_by_batches_gets_them(tmp_path: Path) -> None:
     (tmp_path / "batching.py").write_text(
         BATCHING.replace("from parts", f"import sys; sys.path.insert(0, '{PARTS.parent}')\nfrom parts")

@@ -76,7 +76,7 @@ def test_no_times_are_a_mistake() -> None:
         simulate(PLAN, {name: WAITS[name] for name in ("source", "work")}, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_predictions_agree_with_real_runs(tmp_path: Path) -> None:
     recorder, report = record(tmp_path)
     plan = recorder.plan
