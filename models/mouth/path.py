@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -116,7 +117,7 @@ class MouthPath:
     @staticmethod
     def read(path: str | Path) -> MouthPath:
         """Read what `write` wrote. Raises ValueError that names file and line where a row is not what it should be."""
-        rows: list[list[float]] = []
+        numbers = array("d")  # eight bytes a number: hours of speech are millions of them
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
             try:
@@ -125,12 +126,13 @@ class MouthPath:
                     raise ValueError(f"{path}:1: a mouth path begins with the line {','.join(_HEADER)}")
                 for row in lines:
                     if row:
-                        rows.append(_numbers(row, rows[-1][0] if rows else -math.inf, f"{path}:{lines.line_num}"))
+                        before = numbers[-len(_HEADER)] if numbers else -math.inf
+                        numbers.extend(_numbers(row, before, f"{path}:{lines.line_num}"))
             except (UnicodeDecodeError, csv.Error) as error:
                 raise ValueError(f"{path}: is no CSV text ({error})") from None
-        if not rows:
+        if not numbers:
             raise ValueError(f"{path}: holds no rows")
-        table = np.array(rows)
+        table = np.frombuffer(numbers).reshape(-1, len(_HEADER))
         return MouthPath(table[:, 0], table[:, 1:5].astype(np.float32), table[:, 5] > 0, table[:, 6] > 0)
 
 
