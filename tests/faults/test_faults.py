@@ -209,6 +209,7 @@ def test_a_stage_stalls(tmp_path: Path, fault: Fault) -> None:
     assert arrived(tmp_path) == list(range(400))
 
 
+@pytest.mark.timed
 def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path: Path, fault: Fault) -> None:
     """An hour of packets (90,000): memory as after a minute."""
     peaks = []
