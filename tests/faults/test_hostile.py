@@ -63,7 +63,7 @@ def test_no_bytes_break_the_decoder_of_messages(raw: bytes) -> None:
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 @example(b"&a [*a]")
 @example(b"? [a]\n: b")
-@example(b"a: !!python/object/apply:os.system ['touch /tmp/x']")
+@example(b"a: !!python/object/apply:os.system ['touch x']")
 @example(b"{" * 2000)
 def test_no_bytes_break_the_loader(data: bytes) -> None:
     _read(data)
