@@ -19,7 +19,7 @@ def to_numbers(pictures: Bytes, device: torch.device | str = "cpu") -> Tensor:
     """RGB uint8 [N, 128, 128, 3] → float32 [N, 3, 128, 128] in -1…1."""
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3):
         raise ValueError(f"Diff2Lip takes pictures uint8 [N, 128, 128, 3], got {pictures.dtype} {list(pictures.shape)}")
-    numbers = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2)
+    numbers = torch.tensor(pictures, device=device).permute(0, 3, 1, 2)
     return numbers.float() / 255 * 2 - 1
 
 

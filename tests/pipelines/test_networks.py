@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,9 +234,14 @@ def test_a_full_size_diff2lip_draws_every_frame_of_a_real_clip(tmp_path: Path, s
     torch.save(synthetic_weights(registry.blank_network("diff2lip").state_dict()), tmp_path / "checkpoint.pt")
     registry.add("diff2lip", tmp_path / "checkpoint.pt")
     (tmp_path / "checkpoint.pt").unlink()
+    inputs = {"video": MEDIA / "st_aoc.mp4", "audio": sound, "output": tmp_path / "out.mp4", "mouth": NO_PATH}
     changes = {"diffuse.model": "diff2lip", "diffuse.steps": 2, "diffuse.reference": "first"}
-    report = lipsync(tmp_path / "out.mp4", sound, changes, video=str(MEDIA / "st_aoc.mp4"))
-    assert report.status == "done", report.error
-    assert report.stages["diffuse"]["counts"] == {"drawn": 10}
-    assert report.stages["diffuse"]["about"]["steps"] == 2
-    assert report.memory["pss_peak"] < 1.9e9
+    words = [f"{name}={value}" for name, value in inputs.items()]
+    words += [f"--set={name}={value}" for name, value in changes.items()]
+    graphrun, graph = Path(sys.executable).with_name("graphrun"), ROOT / "pipelines" / "lipsync.yaml"
+    subprocess.run([graphrun, graph, *words, "--quiet", "--report", tmp_path / "run.json"], check=True)
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert report["status"] == "done", report["error"]
+    assert report["stages"]["diffuse"]["counts"] == {"drawn": 10}
+    assert report["stages"]["diffuse"]["about"]["steps"] == 2
+    assert report["memory"]["pss_peak"] < 1.9e9, "of the command's own processes"
