@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from graph.display.text import columns
 from graph.load import LoadError, Parameter, built_in_names, kind, load_class, parameters, type_name
 from graph.prepare import placeholder
 from graph.stage import Array, Field, Source, Stage, Window
-from graph.text import columns
 
 
 @dataclass(frozen=True)

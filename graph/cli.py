@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graph import weights
-from graph.text import Wrong
+from graph.display.text import Wrong
 
 if TYPE_CHECKING:
     from graph.control import Control
+    from graph.display.show import Show
+    from graph.display.watching import Watching
     from graph.report import Report
     from graph.runner import Graph
-    from graph.show import Show
     from graph.spec import GraphSpec
-    from graph.watching import Watching
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 #: Seconds that a second Ctrl-C leaves for a tidy end.
@@ -185,7 +185,7 @@ def run(
         raise Wrong("which graph? (graphrun GRAPH.yaml; graphrun --help)")
     _known_command(graph)
     if help_:
-        from graph.text import graph_lines
+        from graph.display.text import graph_lines
 
         return _say_all(graph_lines(_form_of(graph)))
     if report is not None and not os.access(report.parent, os.W_OK):
@@ -212,9 +212,9 @@ def _run_away(
 ) -> Report:
     """Run a graph in parts or elsewhere, and say how it ended."""
     from graph.arguments import read
-    from graph.away import in_parts
     from graph.control import Control
-    from graph.show import Show
+    from graph.display.show import Show
+    from graph.many.away import in_parts
 
     graph, values, changed = read(path, inputs, changes)
     control = Control()
@@ -251,10 +251,10 @@ def batch(
     import json
 
     from graph.arguments import arguments
-    from graph.away import run_batch
-    from graph.batch import table
     from graph.control import Control
-    from graph.show import Show
+    from graph.display.show import Show
+    from graph.many.away import run_batch
+    from graph.many.batch import table
 
     values, changed = arguments(inputs or [], changes or [])
     control = Control()
@@ -298,7 +298,7 @@ def _refused(graph: Path, error: Exception, code: int) -> Report:
 
 def _watching(profile: Path | None = None, trace: Path | None = None, metrics: str | None = None) -> Watching:
     """What is to look on while a run goes; raises Wrong."""
-    from graph.watching import Watching
+    from graph.display.watching import Watching
 
     try:
         return Watching(profile, trace, metrics)
@@ -312,7 +312,7 @@ def _run(
     """Run a graph, show it, and say how it ended."""
     from graph.arguments import read
     from graph.control import Control
-    from graph.show import choose
+    from graph.display.show import choose
 
     graph, values, changed = read(path, inputs, changes)
     control = Control()
@@ -366,7 +366,7 @@ def _listen(control: Control, shown: Show) -> None:
 
 
 def _say_ending(report: Report, graph: Graph, shown: Show, quiet: bool, debug: bool) -> None:
-    from graph.text import ending
+    from graph.display.text import ending
 
     if report.error is not None and report.status == "failed":
         say(f"graphrun: {report.error}", error=True)
@@ -399,8 +399,8 @@ def check(
         return say("  no code was loaded: parameters, fields and capacities were not looked at")
     from graph.arguments import read
     from graph.control import Control
+    from graph.display.show import Show
     from graph.inspection import inspect_graph
-    from graph.show import Show
 
     loaded, values, changed = read(graph, inputs or [], changes or [])
     control = Control()
@@ -446,7 +446,7 @@ def tune(
     """Run short samples of a graph, and write it with the workers, batches and processes that suit this machine."""
     from graph.arguments import read
     from graph.control import Control
-    from graph.show import Show
+    from graph.display.show import Show
     from graph.tune import SampleFailed, check_target, describe, write_tuned
     from graph.tune import tune as find
 
@@ -485,8 +485,8 @@ def view(
     no_code: NoCode = False,
 ) -> None:
     """Draw a graph as SVG: GRAPH.svg, unless -o says otherwise; - is standard output."""
-    from graph.svg import svg
-    from graph.view import picture
+    from graph.display.svg import svg
+    from graph.display.view import picture
 
     _write(output or Path(graph.with_suffix(".svg").name), svg(picture(_form_of(graph), code=not no_code)))
 

@@ -17,6 +17,7 @@ from graph import protocol
 from graph.arena import Arena, Memory, lay_out, plain
 from graph.control import Control, Failure
 from graph.declared import Checked
+from graph.display.timeline import Recorder
 from graph.events import (
     Abort,
     Begin,
@@ -40,7 +41,6 @@ from graph.process import WorkerProcess
 from graph.scheduler import MAX_DEATHS, Scheduler
 from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
-from graph.timeline import Recorder
 from graph.travel import Travel
 from graph.wire import Wire
 

@@ -11,9 +11,9 @@ from typing import Any
 from graph import kept
 from graph.check import check
 from graph.control import Control, Failure
+from graph.display.text import plan_lines, size
 from graph.prepare import Prepared, prepare, stand_ins
 from graph.spec import FirstSpec, GraphSpec
-from graph.text import plan_lines, size
 
 
 @dataclass

@@ -13,13 +13,13 @@ from typing import Any
 from graph.check import check, missing_folders
 from graph.control import Control
 from graph.declared import Checked
+from graph.display.timeline import Recorder
 from graph.hub import Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
 from graph.scheduler import MAX_DEATHS
 from graph.spec import GraphMistakes, GraphSpec, load_spec
 from graph.stage import Sink
-from graph.timeline import Recorder
 
 PROGRESS_EVERY = 0.25
 

@@ -19,14 +19,14 @@ import yaml
 from graph.check import check
 from graph.control import Control
 from graph.declared import Checked
+from graph.display.timeline import Recorder
+from graph.display.whatif import HUB_S, Outcome, Service, measure, simulate
 from graph.load import parameters
 from graph.plan import Node
 from graph.report import Report
 from graph.runner import Graph, Progress
 from graph.spec import GraphMistakes, GraphSpec, Located
 from graph.stage import Sink, Stage
-from graph.timeline import Recorder
-from graph.whatif import HUB_S, Outcome, Service, measure, simulate
 
 #: What a step has to gain to be taken, and a plan to be preferred to the one there was.
 STEP, WORTH = 1.02, 1.02

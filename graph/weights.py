@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from graph.text import Wrong, columns, size
+from graph.display.text import Wrong, columns, size
 
 commands = typer.Typer(rich_markup_mode=None, help="The weights of networks: which there are, and those at hand.")
 

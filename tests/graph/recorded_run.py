@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from graph.display.timeline import Recorder
 from graph.report import Report
 from graph.runner import Graph
-from graph.timeline import Recorder
 
 PARTS = Path(__file__).with_name("parts.py")
 

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from running import chain, cpu, run, show
 
+from graph.display.timeline import Recorder
 from graph.hub import Hub
 from graph.stats import Histogram, MemoryWatch
-from graph.timeline import Recorder
 
 WAYS = ("counters off", "counters", "counters and recorder")
 

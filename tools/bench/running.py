@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from graph.display.timeline import Recorder
 from graph.report import Report
 from graph.runner import Graph
-from graph.timeline import Recorder
 
 PARTS = Path(__file__).with_name("parts.py")
 

@@ -7,8 +7,8 @@ import textwrap
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from graph.layout import Layout, Size, Spot, lay_out
-from graph.view import Box, Line, Picture, key
+from graph.display.layout import Layout, Size, Spot, lay_out
+from graph.display.view import Box, Line, Picture, key
 
 MARGIN, PAD, BAR = 28.0, 12.0, 5.0
 NAME_LINE, FACT_LINE, LABEL_LINE = 19.0, 15.0, 14.0

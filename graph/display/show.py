@@ -48,7 +48,7 @@ class Lines(Show):
         self._next = EVERY
 
     def progress(self, now: Progress) -> None:
-        from graph.text import progress_line
+        from graph.display.text import progress_line
 
         if now.graph != self._graph:
             self._graph, self._next = now.graph, EVERY
@@ -75,7 +75,7 @@ class Screen(Show):
         from rich.console import Console
         from rich.live import Live
 
-        from graph.live import LiveView
+        from graph.display.live import LiveView
 
         super().__init__()
         self._view = LiveView()

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from graph.batch import BatchReport, run_queue, table
 from graph.control import Control
-from graph.job import Job, perform
-from graph.jobs import check_jobs, expand, is_jobs_file, read_jobs
-from graph.journal import Journal
-from graph.local import LocalPlace
-from graph.needs import Machine, Needs, needs_of
+from graph.many.batch import BatchReport, run_queue, table
+from graph.many.job import Job, perform
+from graph.many.jobs import check_jobs, expand, is_jobs_file, read_jobs
+from graph.many.journal import Journal
+from graph.many.local import LocalPlace
+from graph.many.needs import Machine, Needs, needs_of
 from graph.spec import GraphMistakes, load_spec
 
 GRAPH = """

@@ -15,20 +15,20 @@ import many
 import pytest
 
 from graph import Graph
-from graph.batch import run_queue
-from graph.job import Job
-from graph.journal import Journal
-from graph.needs import Needs, needs_of
-from graph.ranges import run_parts
+from graph.many.batch import run_queue
+from graph.many.job import Job
+from graph.many.journal import Journal
+from graph.many.needs import Needs, needs_of
+from graph.many.ranges import run_parts
 from graph.report import Report
 from graph.spec import GraphMistakes
 
 MEMORY = 200_000_000
-SAMPLES = Path(__file__).parents[2] / "pipelines" / "samples"
+SAMPLES = Path(__file__).parents[3] / "pipelines" / "samples"
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(GraphMistakes, match=r"Ray is not installed \(pip install 'graphrun\[ray\]'\)"):
@@ -36,7 +36,7 @@ def test_without_ray_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatc
 
 
 def test_nothing_of_ray_is_imported_unless_it_is_asked_for() -> None:
-    code = "import sys, graph.cli, graph.batch, graph.ranges, graph.ray; sys.exit('ray' in sys.modules)"
+    code = "import sys, graph.cli, graph.many.batch, graph.many.ranges, graph.many.ray; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -59,7 +59,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def place(cluster: Any) -> Any:
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     return lambda checked, carried: RayPlace(needs_of(checked), cluster.address, carried, checked.spec.name)
 
@@ -97,7 +97,7 @@ def frames(path: Path) -> list[Any]:
 
 @pytest.mark.slow
 def test_what_runs_first_goes_along_to_nodes_that_do_not_have_it(cluster: Any, tmp_path: Path) -> None:
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     graph = many.write_graph(tmp_path)
     offset = tmp_path / "offset"
@@ -166,7 +166,7 @@ def test_the_driver_is_killed_and_resumed(cluster: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_no_node_can_meet_is_refused_at_once(cluster: Any) -> None:
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     began = time.monotonic()
     with pytest.raises(GraphMistakes, match=r"what a run of 'big' needs: 1 GPU \(the nodes have none\), 900 GB of mem"):
@@ -176,7 +176,7 @@ def test_what_no_node_can_meet_is_refused_at_once(cluster: Any) -> None:
 
 @pytest.mark.slow
 def test_a_broken_job_is_named_with_its_node_and_the_rest_is_done(cluster: Any, tmp_path: Path) -> None:
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     graph = many.write_graph(tmp_path)
     (tmp_path / "given").write_text("1000")
@@ -198,10 +198,10 @@ def test_two_nodes_are_almost_twice_as_fast_where_no_core_is_needed_as_simulated
 ) -> None:
     import ray
 
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "tools"))
     from scale_simulation import two_nodes
 
-    from graph.ray import RayPlace
+    from graph.many.ray import RayPlace
 
     graph = many.write_graph(tmp_path)
     (tmp_path / "given").write_text("1000")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recorded_run import write
 
-from graph.metrics import Metrics, address
+from graph.display.metrics import Metrics, address
 from graph.runner import Graph, Progress
 
 pytest.importorskip("prometheus_client", reason="graphrun[metrics] is not installed")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recorded_run import record
 
-from graph.timeline import Recorder
-from graph.trace import write_trace
+from graph.display.timeline import Recorder
+from graph.display.trace import write_trace
 
 
 def test_a_packet_can_be_followed_through_the_graph(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from recorded_run import record
 
+from graph.display.whatif import Service, changes, faster, measure, simulate, with_workers
 from graph.plan import Link, Node, Plan, auto_capacities
-from graph.whatif import Service, changes, faster, measure, simulate, with_workers
 
 
 def chain(*names: str) -> Plan:

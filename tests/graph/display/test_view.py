@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from graph.layout import Layout, Size, lay_out, layers
+from graph.display.layout import Layout, Size, lay_out, layers
+from graph.display.svg import svg
+from graph.display.view import picture
 from graph.spec import GraphMistakes, load_spec
-from graph.svg import svg
-from graph.view import picture
 
-PARTS = Path(__file__).with_name("parts.py")
+PARTS = Path(__file__).parents[1] / "parts.py"
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPH = """graph: a <picture> & more
 about: Paths part and meet.

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import mean, quantiles
 
+from graph.display.timeline import Look, Recorder, Span
 from graph.events import (
     Abort,
     Begin,
@@ -30,7 +31,6 @@ from graph.events import (
 )
 from graph.plan import Node, Plan, auto_capacities, resized
 from graph.scheduler import Scheduler
-from graph.timeline import Look, Recorder, Span
 
 #: Seconds of CPU that a worker spends on the messages of a task, and for an idle one to hear of a task.
 MESSAGE_S, WAKE_S = 40e-6, 60e-6

@@ -15,10 +15,10 @@ from typing import Any
 
 from graph.check import check
 from graph.declared import Checked
+from graph.many.staging import staged
 from graph.runner import Graph, Progress
 from graph.spec import GraphMistakes, load_spec
 from graph.stage import Sink
-from graph.staging import staged
 
 #: A word about a run: {"progress": …} while it goes, {"report": …} when it has ended.
 Word = dict[str, Any]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from graph.display.timeline import Recorder
 from graph.report import Report
 from graph.runner import OnProgress, Progress
-from graph.timeline import Recorder
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Watching:
 
     def __enter__(self) -> Watching:
         if self.metrics is not None:
-            from graph.metrics import Metrics, address
+            from graph.display.metrics import Metrics, address
 
             self._told = self._open.enter_context(Metrics(*address(self.metrics))).progress
         return self
@@ -61,12 +61,12 @@ class Watching:
         """Write the files of a run that has ended; a line on each."""
         lines = []
         if self.recorder is not None and self.trace is not None:
-            from graph.trace import write_trace
+            from graph.display.trace import write_trace
 
             write_trace(self.recorder, self.trace)
             lines.append(f"  trace: {self.trace} (opens in ui.perfetto.dev)")
         if self.recorder is not None and self.profile is not None:
-            from graph.profile import write_profile
+            from graph.display.profile import write_profile
 
             write_profile(self.recorder, report, self.profile)
             lines.append(f"  profile: {self.profile}")

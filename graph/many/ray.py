@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graph.job import Job, Word, perform
-from graph.needs import Needs
+from graph.display.text import size
+from graph.many.job import Job, Word, perform
+from graph.many.needs import Needs
 from graph.spec import GraphMistakes, Mistake
-from graph.text import size
 
 INSTALL = "pip install 'graphrun[ray]'"
 #: How often a task is begun again whose node or process was lost.

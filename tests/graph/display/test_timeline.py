@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 
+from graph.display.timeline import BLOCK, Recorder, usage_of
 from graph.events import (
     WorkerId,
 )
 from graph.plan import Node, Plan
 from graph.scheduler import Scheduler
-from graph.timeline import BLOCK, Recorder, usage_of
 
 
 def filled(recorder: Recorder, packets: int, nodes: int = 2) -> Recorder:

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graph.batch import BatchReport, Outcome, job_line, run_queue
 from graph.control import Control
 from graph.declared import Checked
-from graph.job import Job
-from graph.jobs import check_jobs, expand, is_jobs_file, read_jobs
-from graph.journal import Journal
-from graph.local import LocalPlace, Place
-from graph.needs import Needs, needs_of
-from graph.ranges import run_parts
+from graph.display.text import Wrong, duration
+from graph.many.batch import BatchReport, Outcome, job_line, run_queue
+from graph.many.job import Job
+from graph.many.jobs import check_jobs, expand, is_jobs_file, read_jobs
+from graph.many.journal import Journal
+from graph.many.local import LocalPlace, Place
+from graph.many.needs import Needs, needs_of
+from graph.many.ranges import run_parts
 from graph.report import Report
 from graph.runner import Graph
 from graph.spec import GraphMistakes, Mistake, load_spec
-from graph.text import Wrong, duration
 
 #: Seconds between two lines about what runs just now.
 EVERY = 10.0
@@ -69,7 +69,7 @@ def place_for(
         return LocalPlace(needs_of(checked[0]) if at_once else _needs(checked, control), at_once=at_once)
     if on != "ray" and not on.startswith("ray://"):
         raise Wrong(f"--on takes ray or ray://HOST:PORT, not {on!r}")
-    from graph.ray import RayPlace, load_ray
+    from graph.many.ray import RayPlace, load_ray
 
     load_ray()
     needs = needs_of(checked[0]) if at_once else _needs(checked, control)

@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph.batch import BatchReport, OnWord, run_queue
 from graph.check import check
 from graph.control import Control
 from graph.declared import Checked
-from graph.job import Job
-from graph.journal import Journal
 from graph.kept import run_first
-from graph.local import Place
-from graph.merge import merged
+from graph.many.batch import BatchReport, OnWord, run_queue
+from graph.many.job import Job
+from graph.many.journal import Journal
+from graph.many.local import Place
+from graph.many.merge import merged
+from graph.many.split import Joinable, Opened, Split, joinable_sink, parts_for
+from graph.many.staging import fetch, is_remote, remove, staged
 from graph.report import Report, bottleneck, digest
 from graph.runner import Graph
 from graph.spec import GraphSpec
-from graph.split import Joinable, Opened, Split, joinable_sink, parts_for
-from graph.staging import fetch, is_remote, remove, staged
 
 #: Where the runs go, decided when it is known what one needs; the paths of files they take along, by input.
 MakePlace = Callable[[Checked, Mapping[str, str]], Place]

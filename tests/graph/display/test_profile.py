@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from recorded_run import FORKED, record
 
-from graph.profile import profile, render, write_profile
+from graph.display.profile import profile, render, write_profile
+from graph.display.timeline import Recorder
 from graph.report import Report
-from graph.timeline import Recorder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [

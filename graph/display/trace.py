@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from graph.display.timeline import Look, Recorder, Span
 from graph.plan import Plan
-from graph.timeline import Look, Recorder, Span
 
 Event = dict[str, Any]
 #: The process that queues and the runner's own figures are drawn under; workers are numbered from the next on.

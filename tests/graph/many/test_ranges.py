@@ -9,14 +9,14 @@ import many
 import pytest
 
 from graph import Graph
-from graph.job import Job
-from graph.local import LocalPlace
-from graph.merge import merged
-from graph.needs import Needs
-from graph.ranges import run_parts
+from graph.many.job import Job
+from graph.many.local import LocalPlace
+from graph.many.merge import merged
+from graph.many.needs import Needs
+from graph.many.ranges import run_parts
+from graph.many.split import bounds_of, parts_for
 from graph.report import Report
 from graph.spec import GraphMistakes
-from graph.split import bounds_of, parts_for
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graph.control import Control
-from graph.job import Job
-from graph.journal import Journal
-from graph.local import Place
+from graph.display.text import columns, duration, number, plural
+from graph.many.job import Job
+from graph.many.journal import Journal
+from graph.many.local import Place
 from graph.report import EXIT_CODES
-from graph.text import columns, duration, number, plural
 
 #: Seconds between looks at whether the queue was told to stop.
 LOOK_EVERY = 0.25

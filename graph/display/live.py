@@ -6,8 +6,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from graph.display.text import duration, number, size
 from graph.runner import Progress, StageProgress
-from graph.text import duration, number, size
 
 #: Columns of a bar.
 BUSY, FILL, TOTAL = 8, 8, 30

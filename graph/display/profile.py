@@ -16,11 +16,11 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from graph.layout import Size, lay_out
+from graph.display.layout import Size, lay_out
+from graph.display.timeline import REASONS, Life, Look, Recorder, Span
+from graph.display.whatif import Change, changes, faster, measure, simulate
 from graph.plan import Plan
 from graph.report import Report
-from graph.timeline import REASONS, Life, Look, Recorder, Span
-from graph.whatif import Change, changes, faster, measure, simulate
 
 TEMPLATE = Path(__file__).with_name("profile.html")
 BINS, CLOSE_SPANS, HISTOGRAM_BINS = 240, 200, 40

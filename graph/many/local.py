@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from graph.job import Job, Word
-from graph.needs import Machine, Needs
+from graph.many.job import Job, Word
+from graph.many.needs import Machine, Needs
 
-_START = "import json,sys;a=json.loads(sys.argv.pop());sys.path[:]=a;from graph.job import main;main()"
+_START = "import json,sys;a=json.loads(sys.argv.pop());sys.path[:]=a;from graph.many.job import main;main()"
 
 
 class Place(Protocol):
