@@ -31,9 +31,11 @@ from graph.stage import Sink, Stage
 #: What a step has to gain to be taken, and a plan to be preferred to the one there was.
 STEP, WORTH = 1.02, 1.02
 MAX_STEPS, MAX_BATCH, MAX_WORKERS = 12, 32, 8
+MAX_ROUNDS, FINALISTS = 3, 3
 #: The batch at which stages that take batches are measured a second time.
 SECOND_BATCH = 4
-SIMULATED = 80
+#: Packets that a simulated run has at least, and how often all workers of the widest node are filled in one.
+SIMULATED, FILLINGS = 80, 6
 #: A node is given another worker if those it has are at work for more than this share of the time.
 BUSY = 0.6
 
@@ -97,31 +99,52 @@ class _Tuner:
         self.seconds, self.cores = seconds, cores
         self.control: Control | None = None
         self.tell: Callable[[str], None] = lambda line: None
-        self.services: dict[str, Service] = {}
-        self.more: dict[str, Service] = {}
+        #: what each stage takes, by the batch it was measured at, the last measured at the end
+        self.services: dict[str, dict[int, Service]] = {}
         self.hub_s = HUB_S
         self.right = 1.0
         self.known: dict[str, Outcome] = {}
 
     def run(self) -> Tuned:
-        before = Trial({})
-        recorder, report = self.sample(before)
-        self.services, self.hub_s = measure(recorder), report.hub["cpu_us_per_task"] / 1e6
-        base = self.expect({})
-        self.right = before.best / base if base else 1.0
+        """Round by round: measure the fastest plan so far, see what the simulation would change of it, try that."""
+        before = at = Trial({})
+        trials = [before]
+        for _ in range(MAX_ROUNDS):
+            self.learn(at)
+            found = [one for one in self.proposals(at.choices) if one.choices not in [had.choices for had in trials]]
+            for trial in found:
+                self.sample(trial)
+            trials += found
+            fastest = max(trials, key=lambda trial: trial.best)
+            if fastest.best <= at.best * WORTH:
+                break
+            at = fastest
         before.expected = before.best
-        self.measure_batches()
-        self.known.clear()
-        trials = [before, *self.proposals()]
-        for trial in trials[1:]:
-            self.sample(trial)
-        for trial in trials:
+        finalists = sorted(trials, key=lambda trial: -trial.best)[:FINALISTS]
+        for trial in [before, *(one for one in finalists if one is not before)]:
             self.sample(trial)
         fastest = max(trials, key=lambda trial: trial.best)
         trials += [self.tried(choices) for choices in self.with_threads(fastest.choices)]
         fastest = max(trials, key=lambda trial: trial.best)
         chosen = fastest if fastest.best > before.best * WORTH else before
         return Tuned(self.spec, before, chosen, trials)
+
+    def learn(self, trial: Trial) -> None:
+        """Run a plan and take from it what its stages and the hub need, and by how much the simulation is wrong."""
+        recorder, report = self.sample(trial)
+        self.hub_s = report.hub["cpu_us_per_task"] / 1e6
+        self.note(measure(recorder))
+        if not trial.choices:
+            self.measure_batches()
+        self.right, self.known = 1.0, {}
+        base = self.expect(trial.choices)
+        self.right = trial.best / base if base else 1.0
+
+    def note(self, services: Mapping[str, Service]) -> None:
+        for name, one in services.items():
+            known = self.services.setdefault(name, {})
+            known.pop(one.batch, None)
+            known[one.batch] = one
 
     # --------------------------------------------------------------------------------------------------- real runs
 
@@ -174,7 +197,7 @@ class _Tuner:
         }
         if takes and self.valid(takes):
             recorder, _ = self.sample(Trial(takes))
-            self.more = {name: one for name, one in measure(recorder).items() if name in takes}
+            self.note({name: one for name, one in measure(recorder).items() if name in takes})
 
     # --------------------------------------------------------------------------------------------------- proposals
 
@@ -202,32 +225,36 @@ class _Tuner:
         try:
             plan = self.checked(choices).plan
             services = {name: self.service(name, choices) for name in self.services}
-            return simulate(plan, services, self.cores, SIMULATED, self.hub_s)
+            packets = max(SIMULATED, *(FILLINGS * node.workers * node.batch for node in plan.nodes))
+            return simulate(plan, services, self.cores, packets, self.hub_s)
         except (GraphMistakes, ValueError):
             return Outcome(0.0, 0.0)
 
     def service(self, name: str, choices: Choices) -> Service:
         """The times of a stage at the batch that is chosen for it: between two measured sizes on a line."""
-        one, other = self.services[name], self.more.get(name)
+        known = self.services[name]
         batch = choices.get(name, {}).get("batch", self.spec.stages[name].batch)
-        if other is None or batch == one.batch:
+        if batch in known:
+            return known[batch]
+        one = known[next(reversed(known))]
+        other = known[max(known, key=lambda size: abs(size - one.batch))]
+        if other is one:
             return one
         slope = max(0.0, (other.mean - one.mean) / (other.batch - one.batch))
         wall = max(one.mean + slope * (batch - one.batch), 1e-9)
         scale = wall / one.mean if one.mean else 1.0
         return Service(tuple(took * scale for took in one.walls), max(one.cores, other.cores), batch)
 
-    def proposals(self) -> list[Trial]:
+    def proposals(self, start: Choices) -> list[Trial]:
         """The plans at the end of two climbs, one without shared processes, and the last but one of each."""
         found: list[Trial] = []
         for fuse in (True, False):
-            steps = list(self.climb(fuse))
+            steps = list(self.climb(start, fuse))
             found += [one for one in steps[-2:] if one.choices and one.choices not in [had.choices for had in found]]
         return sorted(found, key=lambda one: -(one.expected or 0.0))[:3]
 
-    def climb(self, fuse: bool) -> Iterator[Trial]:
+    def climb(self, at: Choices, fuse: bool) -> Iterator[Trial]:
         """Step by step to what is expected to be faster."""
-        at: Choices = {}
         value = self.expect(at)
         for _ in range(MAX_STEPS):
             steps = [(self.expect(step), step) for step in self.moves(at, fuse)]
@@ -241,19 +268,21 @@ class _Tuner:
         """Plans that are one step away from a plan."""
         plan, busy = self.checked(choices).plan, self.simulated(choices).busy
         nodes = plan.nodes
-        several = choices
+        wider = larger = choices
         for node, share in zip(nodes, busy, strict=True):
             if node.source or node.stateful:
                 continue
-            if node.workers < self.most(node) and share > BUSY:
-                yield _with(choices, node.stages, "workers", node.workers + 1)
-                several = _with(several, node.stages, "workers", node.workers + 1)
+            if share > BUSY:
+                for workers in {node.workers + 1, 2 * node.workers}:
+                    if workers <= self.most(node):
+                        yield _with(choices, node.stages, "workers", workers)
+                        wider = _with(wider, node.stages, "workers", workers)
             if node.workers > 1:
                 yield _with(choices, node.stages, "workers", node.workers - 1)
-            if node.batch * 2 <= MAX_BATCH and all(name in self.more for name in node.stages):
+            if node.batch * 2 <= MAX_BATCH and all(len(self.services[name]) > 1 for name in node.stages):
                 yield _with(choices, node.stages, "batch", node.batch * 2)
-        if several != choices:
-            yield several
+                larger = _with(larger, node.stages, "batch", node.batch * 2)
+        yield from (one for one in (wider, larger) if one != choices)
         for link in plan.links:
             if fuse:
                 together = (*nodes[link.producer].stages, *nodes[link.consumer].stages)
@@ -264,7 +293,7 @@ class _Tuner:
 
     def most(self, node: Node) -> int:
         """Workers that a node may come to have: more than there are cores, if it does not compute."""
-        return max(self.cores, MAX_WORKERS if all(self.services[one].cores < 0.5 for one in node.stages) else 1)
+        return max(self.cores, MAX_WORKERS if all(self.service(one, {}).cores < 0.5 for one in node.stages) else 1)
 
     def with_threads(self, choices: Choices) -> Iterator[Choices]:
         """A plan with one thread, and as many as there are cores, for each stage that has a parameter for that."""

@@ -77,6 +77,21 @@ class Device(Stage):
             setattr(packet, self.out, getattr(packet, self.into))
 
 
+class Compute(Stage):
+    """Keeps a core at work for `seconds` of its time."""
+
+    def __init__(self, place: int, seconds: float) -> None:
+        self.into, self.out, self.seconds = f"number{place - 1}", f"number{place}", seconds
+        self.reads = {self.into: Value()}
+        self.writes = {self.out: Value()}
+
+    def process(self, packet: Packet) -> None:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
+        setattr(packet, self.out, getattr(packet, self.into))
+
+
 class Check(Sink):
     """Holds that every packet comes, in order."""
 
