@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graph.declared import Checked, Declared, make_plan, passes, sorted_groups
+from graph.declared import Asked, Checked, Declared, make_plan, passes, sorted_groups
+from graph.each import maps_of, name_fields, said_once, unfold
 from graph.load import LoadError, fit, kind, load_class, parameters
+from graph.maps import Entries, entries, read_entries
 from graph.plan import Link, Plan, auto_capacities, resized
 from graph.simulate import enough, locks
 from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec
@@ -29,8 +31,19 @@ def check(
     return _Check(spec).run(dict(values or {}), dict(changes or {}))
 
 
+def check_again(checked: Checked, found: Mapping[str, str]) -> Checked:
+    """A graph that was checked, now that results of graphs that run first are known by name."""
+    asked = checked.asked
+    return check(asked.spec, {**asked.values, **found}, asked.changes)
+
+
 def input_value(one: InputSpec, given: Any) -> Any:
     """A value for an input, from text if it comes from a command line; raises ValueError with what would be right."""
+    if one.type == "map" and given is not None:
+        try:
+            return read_entries(given) if isinstance(given, str) else entries(given)
+        except ValueError as error:
+            raise ValueError(f"'{one.name}' {error}") from None
     if not isinstance(given, str):
         return given
     if one.type == "bool":
@@ -56,31 +69,34 @@ class _Check:
         self.mistakes.append(Mistake(place, text))
 
     def run(self, values: dict[str, Any], changes: dict[str, Any]) -> Checked:
+        asked = Asked(self.spec, values, changes)
         self.take_values(values)
-        self.spec = replace(self.spec, stages=self.changed(changes))
+        self.unfold(values, changes)
         self.check_links()
         declared = {name: one for name in self.spec.stages if (one := self.declare(self.spec.stages[name]))}
+        unchained = name_fields(declared.values())
+        self.mistakes += unchained
         whole = len(declared) == len(self.spec.stages) and len(self.order) == len(declared)
         if whole:
             declared = {name: declared[name] for name in self.order}
             self.check_kinds(declared)
-        self.check_fields(declared)
+        if not unchained:
+            self.check_fields(declared)
         self.check_written(declared)
         groups = self.groups(declared) if whole else []
-        if self.mistakes:
-            raise GraphMistakes(self.mistakes)
-        checked = Checked(self.spec, self.values, declared, make_plan(declared, groups))
+        self.stop_if_wrong()
+        checked = Checked(self.spec, self.values, declared, make_plan(declared, groups), asked)
         self.check_capacities(checked)
-        if self.mistakes:
-            raise GraphMistakes(self.mistakes)
+        self.stop_if_wrong()
         return checked
+
+    def stop_if_wrong(self) -> None:
+        if self.mistakes:
+            raise GraphMistakes(said_once(self.mistakes, self.spec))
 
     # ---------------------------------------------------------------------------------------------- inputs and values
 
     def take_values(self, values: dict[str, Any]) -> None:
-        for name in values:
-            if name not in self.spec.inputs and name not in self.spec.first:
-                self.wrong(None, f"the graph has no input '{name}'{nearest(name, self.spec.inputs)}")
         for name, one in self.spec.inputs.items():
             if name in values:
                 try:
@@ -95,24 +111,61 @@ class _Check:
                 if one.type not in ("path", "text"):
                     self.valueless.add(f"${name}")
             else:
-                self.values[name] = one.default
+                self.values[name] = entries(one.default) if isinstance(one.default, dict) else one.default
+
+    def unfold(self, values: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Make the copies that each: asks for, with what changes; take the results of graphs that run first."""
+        before = replace(self.spec, stages=self.changed(changes, final=False))
+        self.spec = unfold(before, self.maps(values))
+        self.mistakes += self.spec.mistakes[len(before.mistakes) :]
+        self.spec = replace(self.spec, stages=self.changed(changes, final=True))
         for name in self.spec.first:
             if name in self.spec.inputs:
                 self.wrong(self.spec.first[name].place, f"'{name}' is an input as well")
             self.values[name] = values.get(name, "")
+        for name in values:
+            if name not in self.spec.inputs and name not in self.spec.first:
+                self.wrong(None, f"the graph has no input '{name}'{nearest(name, self.spec.inputs)}")
 
-    def changed(self, changes: dict[str, Any]) -> dict[str, StageSpec]:
-        """The stages with what `--set STAGE.PARAM=VALUE` changes."""
-        stages = dict(self.spec.stages)
-        for key, value in changes.items():
-            name, _, param = key.partition(".")
-            if not param:
-                self.wrong(None, f"--set takes STAGE.PARAM=VALUE, not {key!r}")
-            elif name not in stages:
-                self.wrong(None, f"--set {key}: there is no stage '{name}'{nearest(name, stages)}")
+    def maps(self, values: dict[str, Any]) -> dict[str, Entries | None]:
+        """What each: names: a map, or a graph that runs first and writes one; None where it is not known yet."""
+        found: dict[str, Entries | None] = {}
+        for name, each in maps_of(self.spec).items():
+            first = self.spec.first.get(name)
+            if name in self.spec.inputs and self.spec.inputs[name].type == "map":
+                found[name] = self.values.get(name) or None
+            elif first is None or first.each is not None:
+                self.wrong(each.place, f"each: '{name}' is neither an input of type map nor a graph that runs first")
+                found[name] = None
             else:
+                found[name] = self.written_map(name, str(values.get(name) or ""))
+        return found
+
+    def written_map(self, name: str, path: str) -> Entries | None:
+        """The map that a graph which ran first has written; None if it has yet to run."""
+        if not path:
+            return None
+        try:
+            return read_entries(path)
+        except ValueError as error:
+            self.wrong(self.spec.first[name].place, f"{path}, which '{name}' wrote, {error}")
+            return None
+
+    def changed(self, changes: dict[str, Any], *, final: bool) -> dict[str, StageSpec]:
+        """The stages with what `--set STAGE.PARAM=VALUE` changes, for copies too: of all before they are made, of one
+        in the end (`final`), when a name that was never there is a mistake.
+        """
+        stages = dict(self.spec.stages)
+        copied = {one.copy.of for one in stages.values() if one.copy is not None}
+        for key, value in changes.items():
+            name, _, param = key.rpartition(".")
+            if name in stages:
                 one = stages[name]
                 stages[name] = replace(one, params={**one.params, param: Located(value, COMMAND_LINE)})
+            elif final and not name:
+                self.wrong(None, f"--set takes STAGE.PARAM=VALUE, not {key!r}")
+            elif final and name not in copied:
+                self.wrong(None, f"--set {key}: there is no stage '{name}'{nearest(name, stages)}")
         return stages
 
     def resolve(self, located: Located, seen: tuple[str, ...] = ()) -> Any:
@@ -122,12 +175,12 @@ class _Check:
             return value
         if value.startswith("$$"):
             return value[1:]
-        name, _, param = value[1:].partition(".")
-        if not param:
-            if name in self.values:
-                return self.values[name]
+        if value[1:] in self.values:
+            return self.values[value[1:]]
+        name, _, param = value[1:].rpartition(".")
+        if not name:
             self.wrong(
-                located.place, f"there is no input '{name}'{nearest(name, [*self.spec.inputs, *self.spec.first])}"
+                located.place, f"there is no input '{param}'{nearest(param, [*self.spec.inputs, *self.spec.first])}"
             )
             return None
         if name not in self.spec.stages:

@@ -447,6 +447,7 @@ def tune(
     from graph.arguments import read
     from graph.control import Control
     from graph.display.show import Show
+    from graph.each import refuse_repeated
     from graph.tune import SampleFailed, check_target, describe, write_tuned
     from graph.tune import tune as find
 
@@ -455,6 +456,7 @@ def tune(
     control = Control()
     _listen(control, Show())
     try:
+        refuse_repeated(loaded.spec, "tuned")
         check_target(loaded.spec, target)
         told = None if quiet else lambda line: say(f"  {line}", error=True)
         found = find(loaded.spec, values, changed, seconds=seconds, tell=told, control=control)
@@ -481,14 +483,18 @@ def stages(name: Annotated[str | None, typer.Argument(help="also module:Class, .
 @app.command()
 def view(
     graph: GraphFile,
+    inputs: Inputs = None,
     output: ToFile = None,
     no_code: NoCode = False,
 ) -> None:
     """Draw a graph as SVG: GRAPH.svg, unless -o says otherwise; - is standard output."""
+    from graph.arguments import arguments
     from graph.display.svg import svg
     from graph.display.view import picture
 
-    _write(output or Path(graph.with_suffix(".svg").name), svg(picture(_form_of(graph), code=not no_code)))
+    values, _ = arguments(inputs or [], [])
+    drawn = picture(_form_of(graph), code=not no_code, values=values)
+    _write(output or Path(graph.with_suffix(".svg").name), svg(drawn))
 
 
 def _form_of(path: Path) -> GraphSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +35,27 @@ class Declared:
         return {self.renamed.get(name, name): kind for name, kind in self.stage.writes.items()}
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a graph was checked with: the file as it was read, values of inputs and changes of parameters."""
+
+    spec: GraphSpec
+    values: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+
 @dataclass
 class Checked:
-    """A graph that can run: its stages in topological order, its inputs' values, and its plan."""
+    """A graph that can run: its stages in topological order, its inputs' values, and its plan.
+
+    In `spec` every `each:` is unfolded; `asked` has the graph as it was read.
+    """
 
     spec: GraphSpec
     values: dict[str, Any]
     stages: dict[str, Declared]
     plan: Plan
+    asked: Asked
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -117,7 +131,13 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
         on_error=_on_error(stages),
         timeout=sum(timeouts) if timeouts else None,
         sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
+        resumes=all(_resumes(one.stage) for one in stages if one.stage.stateful),
     )
+
+
+def _resumes(stage: object) -> bool:
+    """Whether a stage knows, after its process died, what it has whole."""
+    return isinstance(stage, Sink) and type(stage).resume is not Sink.resume
 
 
 def _on_error(stages: list[Declared]) -> str:

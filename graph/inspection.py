@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graph import kept
-from graph.check import check
+from graph.check import check, check_again
 from graph.control import Control, Failure
 from graph.display.text import plan_lines, size
 from graph.prepare import Prepared, prepare, stand_ins
@@ -30,15 +30,21 @@ def inspect_graph(
     """Check a graph, then make it ready as far as its inputs are known; raises GraphMistakes."""
     missing = stand_ins(spec, values)
     checked = check(spec, {**values, **missing}, changes)
-    firsts = kept.check_first(checked)
     there = {} if missing else kept.look(checked)
+    while there and any(one.waits for one in checked.spec.first.values()):
+        known = {name: path for name, path in there.items() if path is not None}
+        again = check_again(checked, known)
+        if again.spec == checked.spec:
+            break
+        checked, there = again, kept.look(again)
+    firsts = kept.check_first(checked)
     found = Inspection()
     for one, first, inputs in firsts:
         found.lines.append(_first_line(one, first, inputs, there, control))
-    unmade = [name for name in spec.first if there.get(name) is None]
+    unmade = [name for name in checked.spec.first if there.get(name) is None]
     prepared: Prepared | None = None
     if not missing and not unmade:
-        prepared = prepare(check(spec, {**values, **there}, changes), control)
+        prepared = prepare(check_again(checked, {name: path for name, path in there.items() if path}), control)
         found.failure = prepared.failure
     found.lines = plan_lines(checked, prepared) + (["", "first", *found.lines] if firsts else [])
     if missing:
@@ -58,10 +64,13 @@ def _first_line(
         return head
     if there[one.name] is not None:
         return f"{head}, kept from an earlier run"
+    if one.waits:
+        return f"{head}, not made yet; runs for each entry of what another makes"
     if any(isinstance(value, str) and value[1:] in there for value in inputs.values() if str(value).startswith("$")):
         return f"{head}, not made yet; takes what another makes"
     with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
-        prepared = prepare(check(first, {**inputs, one.gives: str(Path(folder) / "result")}), control)
+        result = Path(folder) / f"result{kept.suffix(first, one.gives)}"
+        prepared = prepare(check(first, {**inputs, one.gives: str(result)}), control)
     if prepared.failure is not None:
         return f"{head}, cannot be made: {prepared.failure}"
     return f"{head}, not made yet; arenas {size(prepared.bound)}, at rest {size(prepared.at_rest)}"

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graph.check import check
+from graph.check import check, check_again
 from graph.control import Control
 from graph.declared import Checked
+from graph.prepare import stand_ins
 from graph.report import Report
 from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 
@@ -46,8 +47,10 @@ def check_first(checked: Checked) -> list[tuple[FirstSpec, GraphSpec, dict[str, 
                 Mistake(one.place, f"'{one.graph}' has no input '{one.gives}' to say where its result goes")
             )
         try:
-            unknown = {name: "" for name, value in inputs.items() if _waits(checked, value)}
-            check(spec, {**inputs, **unknown, one.gives: "kept" + _suffix(spec, one.gives)})
+            unknown: dict[str, object] = {name: "" for name, value in inputs.items() if _waits(checked, value)}
+            if one.waits:
+                unknown |= stand_ins(spec, {**inputs, one.gives: ""})
+            check(spec, {**inputs, **unknown, one.gives: "kept" + suffix(spec, one.gives)})
         except GraphMistakes as error:
             mistakes.extend(error.mistakes)
         prepared.append((one, spec, inputs))
@@ -73,6 +76,8 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
     """Run what has to run before a graph; the paths of what it wrote, by name. None, and a report, if that failed."""
     found: dict[str, str] = {}
     for one, spec, inputs in check_first(checked):
+        if one.waits:
+            continue
         if checked.values.get(one.name):
             found[one.name] = str(checked.values[one.name])
             continue
@@ -89,13 +94,16 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
                 return None
             report.notes.extend(made.notes)
         found[one.name] = str(target)
-    return found
+    return run_first(check_again(checked, found), control, report, run) if _waiting(checked) else found
 
 
 def look(checked: Checked) -> dict[str, str | None]:
     """What is there of the results that a graph needs first: the paths by name, None for what has yet to be made."""
     found: dict[str, str | None] = {}
     for one, spec, inputs in check_first(checked):
+        if one.waits:
+            found[one.name] = None
+            continue
         if checked.values.get(one.name):
             found[one.name] = str(checked.values[one.name])
             continue
@@ -104,6 +112,11 @@ def look(checked: Checked) -> dict[str, str | None]:
         target = place(spec, inputs, one.gives)
         found[one.name] = str(target) if target.exists() else None
     return found
+
+
+def _waiting(checked: Checked) -> bool:
+    """Whether graphs that run first wait for a map that another writes."""
+    return any(one.waits for one in checked.spec.first.values())
 
 
 def _make(target: Path, run: Callable[[Path], Report]) -> Report:
@@ -129,10 +142,11 @@ def _result(value: Any, found: dict[str, str]) -> Any:
 def place(spec: GraphSpec, inputs: dict[str, Any], gives: str) -> Path:
     """Where the result of a graph with these inputs is kept, whether it is there or not."""
     # What may lie where the result would go by default has no part in it.
-    return home() / "kept" / f"{spec.name}-{key(spec, {**inputs, gives: None})[:32]}{_suffix(spec, gives)}"
+    return home() / "kept" / f"{spec.name}-{key(spec, {**inputs, gives: None})[:32]}{suffix(spec, gives)}"
 
 
-def _suffix(spec: GraphSpec, gives: str) -> str:
+def suffix(spec: GraphSpec, gives: str) -> str:
+    """How the name of a graph's result ends, as its default does."""
     default = spec.inputs[gives].default if gives in spec.inputs else None
     return Path(default).suffix if isinstance(default, str) else ""
 
@@ -142,10 +156,22 @@ def key(spec: GraphSpec, inputs: dict[str, Any]) -> str:
     parts: list[Any] = [VERSION, hashlib.sha256(spec.file.read_bytes()).hexdigest()]
     values = {name: one.default for name, one in spec.inputs.items()} | inputs
     for name in sorted(values):
-        value = values[name]
-        is_path = name in spec.inputs and spec.inputs[name].type == "path"
-        parts.append([name, content(Path(value)) if is_path and isinstance(value, str) and value else value])
+        kind = spec.inputs[name].type if name in spec.inputs else "text"
+        parts.append([name, _by_content(kind, values[name])])
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _by_content(kind: str, value: Any) -> Any:
+    """A value of an input of some type, with what a file holds in place of its name."""
+    if kind == "path" and isinstance(value, str) and value:
+        return content(Path(value))
+    if kind == "map" and isinstance(value, dict):
+        return [[name, content(Path(one)) if _is_file(one) else one] for name, one in value.items()]
+    return value
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_file()
 
 
 def content(path: Path) -> str:

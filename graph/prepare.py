@@ -51,4 +51,4 @@ def stand_ins(spec: GraphSpec, given: Mapping[str, object]) -> dict[str, object]
     """A placeholder for every required input that was not given."""
     kinds = {"path": str, "text": str, "int": int, "float": float, "bool": bool}
     missing = {name: one for name, one in spec.inputs.items() if one.required and name not in given}
-    return {name: placeholder(kinds[one.type]) for name, one in missing.items()}
+    return {name: {"0": ""} if one.type == "map" else placeholder(kinds[one.type]) for name, one in missing.items()}

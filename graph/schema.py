@@ -63,7 +63,11 @@ def named(value: Schema) -> Schema:
 def input_schema() -> Schema:
     """An input; its default is of its type."""
     kinds = {"path": "string", "text": "string", "int": "integer", "float": "number", "bool": "boolean"}
-    schema = described(INPUT_KEYS, {"type": {"enum": list(INPUT_TYPES)}, "default": PLAIN, "about": TEXT}, required=[])
+    kinds["map"] = "object"
+    default = {"type": [*PLAIN["type"], "object"], "additionalProperties": PLAIN}
+    schema = described(
+        INPUT_KEYS, {"type": {"enum": list(INPUT_TYPES)}, "default": default, "about": TEXT}, required=[]
+    )
     schema["allOf"] = [
         {
             "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
@@ -76,7 +80,8 @@ def input_schema() -> Schema:
 
 def first_schema() -> Schema:
     """A graph that runs first."""
-    return described(FIRST_KEYS, {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT}, required=["graph"])
+    schemas = {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT, "each": TEXT}
+    return described(FIRST_KEYS, schemas, required=["graph"])
 
 
 def stage_schema() -> Schema:
@@ -99,6 +104,8 @@ def stage_schema() -> Schema:
             "timeout": SECONDS,
             "env": {"type": "object", "additionalProperties": PLAIN},
             "cpus": {"anyOf": [PROCESSOR, {"type": "array", "items": PROCESSOR}]},
+            "each": TEXT,
+            "chain": {"type": "object", "additionalProperties": TEXT},
         },
         required=["use"],
     )

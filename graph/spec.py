@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from graph.maps import entries
 from graph.words import nearest
 
 MAX_BYTES = 1_000_000
@@ -20,7 +21,7 @@ MAX_NODES = 20_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 PLAIN = ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
 ON_ERROR = ("fail", "skip", "pass")
-INPUT_TYPES: dict[str, type] = {"path": str, "text": str, "int": int, "float": float, "bool": bool}
+INPUT_TYPES: dict[str, type] = {"path": str, "text": str, "int": int, "float": float, "bool": bool, "map": dict}
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,34 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class FirstSpec:
-    """A graph that runs before this one; `gives` names its input that says where its result goes."""
+    """A graph that runs before this one; `gives` names its input that says where its result goes.
+
+    `each`: the map for each entry of which it runs; `waits`: that map is not known yet (see graph/each.py).
+    """
 
     name: str
     place: Place
     graph: str
     params: Mapping[str, Located]
     gives: str = "output"
+    each: Located | None = None
+    waits: bool = False
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a stage is a copy of: stage `of`, for an entry of the map `each`; `before` is the entry before, if any."""
+
+    of: str
+    each: str
+    entry: str
+    before: str | None
+    last: bool
 
 
 @dataclass(frozen=True)
 class StageSpec:
-    """A declared step."""
+    """A declared step; with `each` one for each entry of a map, and then the copies of it."""
 
     name: str
     place: Place
@@ -109,6 +126,9 @@ class StageSpec:
     timeout: float | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
+    each: Located | None = None
+    chain: Mapping[str, Located] = field(default_factory=dict)
+    copy: Copy | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
 
     def at(self, key: str) -> Place:
@@ -329,9 +349,16 @@ class _Reader:
         value = self.value(default)
         if value is not None and kind and not _is_of(value, kind):
             self.wrong(default, f"the default of '{name}' has to be of type {kind}, not {value!r}")
-        if kind == "path" and isinstance(value, str) and value.startswith(("./", "../")):
-            value = str(self.path.parent / value)
+        if kind == "path":
+            value = self.beside(value)
+        if kind == "map" and isinstance(value, dict):
+            value = {one: self.beside(item) for one, item in value.items()}
         return replace(spec, default=value, required=False)
+
+    def beside(self, value: Any) -> Any:
+        """A path that begins with ./ or ../ lies beside the file; all else is what it is."""
+        inside = isinstance(value, str) and value.startswith(("./", "../"))
+        return str(self.path.parent / value) if inside else value
 
     def first(self, name: str, key: yaml.Node, node: yaml.Node) -> FirstSpec | None:
         pairs = self.mapping(node, f"first '{name}'", FIRST_KEYS)
@@ -342,7 +369,8 @@ class _Reader:
         graph = self.text(pairs["graph"][1], "graph")
         gives = self.text(pairs["gives"][1], "gives") if "gives" in pairs else "output"
         params = self.each(pairs, "with", lambda _name, _key, value: self.located(value))
-        return FirstSpec(name, self.place(key), graph or "", params, gives or "output")
+        each = self.located(pairs["each"][1]) if "each" in pairs else None
+        return FirstSpec(name, self.place(key), graph or "", params, gives or "output", each)
 
     def stage(self, name: str, key: yaml.Node, node: yaml.Node, on_error: str) -> StageSpec | None:
         pairs = self.mapping(node, f"stage '{name}'", STAGE_KEYS)
@@ -353,6 +381,8 @@ class _Reader:
         what = f"stage '{name}': "
         self.text(pairs["use"][1], what + "use")
         found: dict[str, Any] = {"on_error": on_error}
+        if "chain" in pairs and "each" not in pairs:
+            self.wrong(pairs["chain"][0], what + "chain joins the copies that each: makes, but there is no each:")
         for word in ("workers", "queue", "max_wait", "timeout", "process", "on_error", "batch", "cpus", "env"):
             if word in pairs:
                 value = getattr(self, f"_{word}")(pairs[word][1], what + word)
@@ -364,6 +394,8 @@ class _Reader:
             sources=self.sources(pairs["from"][1], what) if "from" in pairs else (),
             params=self.each(pairs, "with", lambda _name, _key, value: self.located(value)),
             fields=self.each(pairs, "fields", lambda _name, _key, value: self.located(value)),
+            each=self.located(pairs["each"][1]) if "each" in pairs else None,
+            chain=self.each(pairs, "chain", lambda _name, _key, value: self.located(value)),
             places={word: self.place(nodes[0]) for word, nodes in pairs.items()},
             **{word: value for word, value in found.items() if value is not None},
         )
@@ -430,7 +462,16 @@ def _is_of(value: Any, kind: str) -> bool:
         return kind == "bool"
     if kind == "float":
         return isinstance(value, int | float)
+    if kind == "map":
+        return _is_map(value)
     return isinstance(value, INPUT_TYPES[kind])
+
+
+def _is_map(value: Any) -> bool:
+    try:
+        return bool(entries(value))
+    except ValueError:
+        return False
 
 
 GRAPH_KEYS = {
@@ -443,7 +484,7 @@ GRAPH_KEYS = {
     "memory": "refuse to start if the arenas need more, such as 500 MB",
 }
 INPUT_KEYS = {
-    "type": "path, text, int, float or bool",
+    "type": "path, text, int, float, bool or map",
     "default": "the value if none is given; a path that begins with ./ is beside this file",
     "about": "what it is",
 }
@@ -451,6 +492,7 @@ FIRST_KEYS = {
     "graph": "the graph file, beside this one",
     "with": "its inputs",
     "gives": "which input of it says where the result goes (output)",
+    "each": "a map, or a graph that runs first and writes one: it runs for each entry ($each.key, $each.value)",
 }
 STAGE_KEYS = {
     "use": "a built-in stage, package.module:Class, or ./file.py:Class beside this file",
@@ -466,5 +508,7 @@ STAGE_KEYS = {
     "timeout": "seconds that a task may take before its worker is killed",
     "env": "environment variables of its workers",
     "cpus": "processors its workers are pinned to",
+    "each": "a map, or a graph that runs first and writes one: there is one stage for each entry, NAME.KEY",
+    "chain": "with each: {frame: composed}, the next copy reads as frame what this one writes as composed",
 }
 BATCH_KEYS = {"size": "packets", "max_wait": "seconds after which a batch that is not full goes on all the same"}

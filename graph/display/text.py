@@ -143,11 +143,12 @@ def _speed(report: Report) -> str:
 def _first_lines(report: Report, first: Iterable[str]) -> list[str]:
     lines = []
     for name in first:
-        if name in report.first:
-            took, status = duration(report.first[name]["wall_s"]), report.first[name]["status"]
+        made = [one for one in report.first if one == name or one.startswith(f"{name}.")]
+        for one in made:
+            took, status = duration(report.first[one]["wall_s"]), report.first[one]["status"]
             ended = f"made in {took}, and kept" if status == "done" else f"{status} after {took}"
-            lines.append(f"  first '{name}': {ended}")
-        elif report.stages:
+            lines.append(f"  first '{one}': {ended}")
+        if not made and report.stages:
             lines.append(f"  first '{name}': kept from an earlier run")
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from graph.catalogue import field_type
 from graph.check import check
@@ -42,10 +43,15 @@ class Picture:
     lines: tuple[Line, ...]
 
 
-def picture(spec: GraphSpec, code: bool = True) -> Picture:
-    """What there is to draw of a graph. Raises GraphMistakes if it has any; without `code` its file alone is read."""
+def picture(spec: GraphSpec, code: bool = True, values: Mapping[str, Any] | None = None) -> Picture:
+    """What there is to draw of a graph with values for its inputs, which say how often stages with each: are there.
+
+    Raises GraphMistakes if it has any; without `code` its file alone is read.
+    """
     if code:
-        checked = check(spec, stand_ins(spec, {}))
+        given = values or {}
+        checked = check(spec, {**stand_ins(spec, given), **given})
+        spec = checked.spec
         stages = [_stage_box(one.spec, one) for one in checked.stages.values()]
         lines = [_link(checked, one, before) for one in checked.stages.values() for before in one.inputs]
     else:

@@ -76,7 +76,7 @@ def test_a_good_graph_has_no_mistakes(tmp_path: Path) -> None:
         ("with: {packets", "workers: 2, with: {packets", "stage 'source' has order: it takes one worker"),
         ("from: copy,", "from: copy, workers: 2,", "stage 'sink' has state: it takes one worker"),
         ("default: 5", "default: five", "the default of 'count' has to be of type int, not 'five'"),
-        ("type: int", "type: integer", "has to be one of path, text, int, float, bool, not 'integer'"),
+        ("type: int", "type: integer", "has to be one of path, text, int, float, bool, map, not 'integer'"),
         (", from: source}", "}", "stage 'copy' cannot be reached: it is no source and has no from:"),
     ],
 )
