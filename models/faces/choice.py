@@ -12,11 +12,15 @@ from models.faces import Floats
 from models.faces.boxes import area
 
 NUMBER = r"-?\d+(?:\.\d+)?"
+TRACKS = r"\d+(?:,\d+)*"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`largest`, `left`, `right` (in the picture), `index=N` (N-th largest, from 0), `at=x,y`, `track=ID[,ID…]`."""
+    """`largest`, `left`, `right` (in the picture), `index=N` (N-th largest, from 0), `at=x,y`, `track=ID[,ID…]`.
+
+    A track's id may also stand alone: `0` is `track=0`.
+    """
 
     kind: str
     numbers: tuple[float, ...] = ()
@@ -26,7 +30,11 @@ class Choice:
         """Raises ValueError with what would be right."""
         if text in ("largest", "left", "right"):
             return cls(text)
-        forms = {"index": r"\d+", "at": f"{NUMBER},{NUMBER}", "track": r"\d+(?:,\d+)*"}
+        forms = {"index": r"\d+", "at": f"{NUMBER},{NUMBER}", "track": TRACKS}
+        if re.fullmatch(TRACKS, text):
+            text = f"track={text}"
+        if text == "all":
+            raise ValueError("face all is not one face: pipelines/everyone.yaml has every face speak")
         kind, _, rest = text.partition("=")
         if kind not in forms or not re.fullmatch(forms[kind], rest):
             raise ValueError(f"face {text!r} is not largest, left, right, index=N, at=x,y or track=ID")
