@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 @dataclass
 class Failure:
-    """Why a run failed: the stage and packet to blame, where known. `died`: a process did, not the stage's code."""
+    """Why a run failed: the stage and packet to blame, where known."""
 
     message: str
     stage: str | None = None
     index: int | None = None
     time: float | None = None
     traceback: str = ""
-    died: bool = False
 
     def __str__(self) -> str:
         where = f"stage '{self.stage}'" if self.stage else ""

@@ -17,9 +17,10 @@ class WorkerId(NamedTuple):
 
 @dataclass(slots=True)
 class Ready:
-    """A worker is open and takes tasks."""
+    """A worker is open and takes tasks. `whole`: a sink that goes on has the packets before this one already."""
 
     worker: WorkerId
+    whole: int = 0
 
 
 @dataclass(slots=True)
@@ -125,6 +126,23 @@ class Replace:
 
 
 @dataclass(slots=True)
+class Renew:
+    """Have a stage begin anew, as a worker with this name: in the process that is there, if it still is."""
+
+    worker: WorkerId
+
+
+@dataclass(slots=True)
+class Back:
+    """The run has gone back, since a worker of `node` died: every node from packet `through` to packet `starts`."""
+
+    node: int
+    why: str
+    through: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(slots=True)
 class Lost:
     """A packet ends here because of an error: to be counted and named in the report."""
 
@@ -145,7 +163,6 @@ class Abort:
     index: int | None = None
     time: Fraction | None = None
     stage: str | None = None
-    died: bool = False
 
 
 @dataclass(slots=True)
@@ -153,4 +170,4 @@ class Over:
     """Everything has ended and the counts agree."""
 
 
-Instruction = Begin | Finish | Stop | Replace | Lost | Abort | Over
+Instruction = Begin | Finish | Stop | Replace | Renew | Back | Lost | Abort | Over

@@ -20,6 +20,7 @@ from graph.declared import Checked
 from graph.display.timeline import Recorder
 from graph.events import (
     Abort,
+    Back,
     Begin,
     Died,
     Done,
@@ -32,6 +33,7 @@ from graph.events import (
     Lost,
     Over,
     Ready,
+    Renew,
     Replace,
     Stop,
     Tick,
@@ -74,7 +76,6 @@ class Hub:
         control: Control,
         on_tick: Callable[[], None],
         resume: bool = False,
-        stats: dict[str, StageStats] | None = None,
         packets: tuple[int, int] | None = None,
         recorder: Recorder | None = None,
     ) -> None:
@@ -85,9 +86,10 @@ class Hub:
         self.control = control
         self.on_tick = on_tick
         self.scheduler = Scheduler(self.plan)
+        self._starts = self.plan.starts({})
         self.resume = resume
         self.written: dict[int, int] = {}
-        self.stats = stats or {name: StageStats() for name in checked.stages}
+        self.stats = {name: StageStats() for name in checked.stages}
         self.memory_watch = MemoryWatch()
         self.recorder = recorder
         self.memory: Memory | None = None
@@ -99,6 +101,8 @@ class Hub:
         self.tasks_done = 0
         self.delays = Histogram()
         self._sunk = {at: 0 for at, node in enumerate(self.plan.nodes) if node.sink}
+        # The packets below these have been counted, and come again after the run went back.
+        self._sunk_before = dict.fromkeys(self._sunk, 0)
         self.first_sunk = self.last_sunk = 0.0
         self.high_water = {(link.producer, link.consumer): 0 for link in self.plan.links}
         self._traces: dict[str, str] = {}
@@ -148,14 +152,13 @@ class Hub:
         """Messages until a worker is ready."""
         at = hand.id.node
         if word == protocol.HELLO:
-            hand.phase = "opening"
-            self._send(hand, protocol.SETUP, self._members(at), self.checked.facts, self.resume)
+            self._set_up(hand)
         elif word == protocol.OPENED:
             hand.phase = "open"
             self._configure_where_possible()
         elif word == protocol.CAPS:
             self.caps.setdefault(at, Caps({name: tuple(shape) for name, shape in parts[0].items()}, parts[1]))
-            self.written[at] = parts[2]
+            self.written[at] = (self.packets[0] if self.packets else 0) + parts[2]
             hand.phase = "configured"
             self._configure_where_possible()
             self._map_where_possible()
@@ -163,8 +166,15 @@ class Hub:
             hand.phase = "ready"
             for name, about in parts[0].items():
                 self.stats[name].about = about
-            return [Ready(hand.id)]
+            return [Ready(hand.id, self.written[at])]
         return []
+
+    def _set_up(self, hand: _Hand) -> None:
+        """Have a worker open its stages, anew if it has before; a sink that had packets goes on with what is whole."""
+        hand.phase = "opening"
+        state = self.scheduler.nodes[hand.id.node]
+        resume = self.resume or (state.node.sink and state.next > self._starts[state.at])
+        self._send(hand, protocol.SETUP, self._members(state.at), self.checked.facts, resume)
 
     def _members(self, at: int) -> list[dict[str, Any]]:
         beside = str(self.checked.spec.file.parent.resolve())
@@ -212,11 +222,8 @@ class Hub:
                 self._send(hand, protocol.MAP, self.memory.path, arenas, *travel, node.batch, node.source)
 
     def _make_scheduler(self) -> Scheduler:
-        if self.packets is None:
-            return Scheduler(self.plan, self.plan.starts(self.written))
-        begin, end = self.packets
-        written = {at: begin + self.written.get(at, 0) for at, node in enumerate(self.plan.nodes) if node.sink}
-        return Scheduler(self.plan, self.plan.starts(written), self.plan.ends(end))
+        self._starts = self.plan.starts(self.written)
+        return Scheduler(self.plan, self._starts, self.plan.ends(self.packets[1]) if self.packets else ())
 
     def _make_memory(self) -> Memory | None:
         arenas = []
@@ -356,7 +363,7 @@ class Hub:
             if self.plan.nodes[at].sink:
                 self.last_sunk = time.monotonic()
                 self.first_sunk = self.first_sunk or self.last_sunk
-                self._sunk[at] += len(done)
+                self._sunk[at] += sum(index >= self._sunk_before[at] for index in task.indices)
         return Done(hand.id, number, done)
 
     def _extras(self, hand: _Hand, extras: dict[str, Any]) -> None:
@@ -443,6 +450,10 @@ class Hub:
                     for name in self.plan.nodes[worker.node].stages:
                         self.stats[name].restarts += 1
                     self._starts_later.append((now + after, worker))
+                case Renew(worker):
+                    self._renew(worker)
+                case Back():
+                    self._back(one)
                 case Lost():
                     self._lost(one)
                 case Abort():
@@ -470,6 +481,26 @@ class Hub:
     def _send(self, hand: _Hand, word: int, *parts: Any) -> None:
         self._wire.send(hand.identity, word, *parts)
 
+    def _renew(self, worker: WorkerId) -> None:
+        """Have stages begin anew, in the process that they have, or in another if that has ended or will."""
+        hand = self._hands[WorkerId(worker.node, worker.replica, worker.incarnation - 1)]
+        if hand.gone or hand.stopping:
+            self._spawn(worker)
+            return
+        if self.recorder is not None:
+            self.recorder.ended(hand.id, told=True)
+            self.recorder.started(worker, hand.process.pid)
+        del self._hands[hand.id]
+        hand.id = worker
+        self._hands[worker] = hand
+        self._set_up(hand)
+
+    def _back(self, back: Back) -> None:
+        """Packets that come again are not counted again."""
+        self.notes.append((self._first_stage(back.node), f"{back.why}; the run went on from what was whole"))
+        for at, before in self._sunk_before.items():
+            self._sunk_before[at] = max(before, back.through[at])
+
     def _lost(self, lost: Lost) -> None:
         stats = self.stats[lost.stage or self._first_stage(lost.node)]
         stats.counts["passed" if lost.passed else "skipped"] += 1
@@ -483,7 +514,7 @@ class Hub:
             return
         stage = abort.stage or self._first_stage(abort.node)
         when = float(abort.time) if abort.time is not None else None
-        self.failure = Failure(abort.reason, stage, abort.index, when, self._traces.get(abort.reason, ""), abort.died)
+        self.failure = Failure(abort.reason, stage, abort.index, when, self._traces.get(abort.reason, ""))
 
     def _first_stage(self, at: int) -> str:
         return self.plan.nodes[at].stages[0]

@@ -36,6 +36,8 @@ class Node:
     timeout: float | None = None
     credit: int = CREDIT
     sink: bool = False
+    #: a sink that can say, after its process died, what it has whole
+    resumes: bool = False
 
     @property
     def source(self) -> bool:
@@ -83,6 +85,11 @@ class Plan:
     def consumers(self) -> tuple[tuple[Link, ...], ...]:
         """Per node, the links out of it."""
         return tuple(tuple(link for link in self.links if link.producer == at) for at in range(len(self.nodes)))
+
+    def sinks_behind(self, at: int) -> frozenset[int]:
+        """The sinks that a node's packets reach; its own place if it is one."""
+        behind = [self.sinks_behind(link.consumer) for link in self.consumers[at]]
+        return frozenset().union(*behind) if behind else frozenset({at})
 
     def starts(self, written: Mapping[int, int]) -> list[int]:
         """The packet each node begins with, if a sink (by its place) already has so many packets.

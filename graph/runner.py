@@ -17,7 +17,6 @@ from graph.display.timeline import Recorder
 from graph.hub import Hub, bound
 from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
-from graph.scheduler import MAX_DEATHS
 from graph.spec import GraphMistakes, GraphSpec, load_spec
 from graph.stage import Sink
 
@@ -150,23 +149,7 @@ class _Run:
         self.rates: dict[str, tuple[float, int, float]] = {}
 
     def go(self) -> None:
-        """Start, flow, close; again from what the sinks have whole, if a stage with state died; then report."""
-        try:
-            self.once()
-            while self.may_go_on():
-                failure, stats = self.hub.failure, self.hub.stats
-                assert failure is not None and failure.stage is not None
-                stats[failure.stage].restarts += 1
-                before = self.hub
-                self.hub = Hub(self.checked, self.control, self.tick, True, stats, self.packets, self.recorder)
-                self.hub.notes = [*before.notes, (failure.stage, f"{failure.message}; went on from what was whole")]
-                self.hub.memory_watch = before.memory_watch
-                self.once()
-        finally:
-            self.fill_report()
-
-    def once(self) -> None:
-        """One hub, from its start to its end."""
+        """Start, flow, close, and report."""
         hub = self.hub
         try:
             hub.start()
@@ -178,13 +161,7 @@ class _Run:
         finally:
             self.stopped = time.monotonic()
             hub.close()
-
-    def may_go_on(self) -> bool:
-        """Whether a death can be made good: every sink knows what it has whole, and it was not tried too often."""
-        failure = self.hub.failure
-        if failure is None or not failure.died or failure.stage is None or self.control.draining:
-            return False
-        return self.keeps() and self.hub.stats[failure.stage].restarts < MAX_DEATHS
+            self.fill_report()
 
     def keeps(self) -> bool:
         """Whether every sink knows what it has whole."""

@@ -10,7 +10,9 @@ The rules, all of them here:
   through with packet i - slots. A packet that an input skipped is skipped without a worker.
 - Nodes nearest the sink are tried first.
 - What a dead worker held is sent again, one packet a task, before anything new. A packet that was held by
-  `MAX_DEATHS` dying workers is poison and goes by the node's `on_error`. A stateful node's death ends the run.
+  `MAX_DEATHS` dying workers is poison and goes by the node's `on_error`.
+- When a worker of a node with state dies, the run goes back (see `graph.back`), unless the node is a sink that cannot
+  say what it has whole: then the run ends. It ends also at the `MAX_DEATHS`-th time that no sink got further.
 - A source has ended when it says so; every other node when its inputs have and nothing is in flight. Then its workers
   finish, then they stop. When all have, the counts have to agree.
 - Nothing in flight, nothing to begin, no timer, not at the end: a stall, which ends the run with a table of links.
@@ -18,15 +20,13 @@ The rules, all of them here:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 from heapq import heappop, heappush
-from typing import Any
 
+from graph.back import GoingBack
 from graph.events import (
     Abort,
+    Back,
     Begin,
     Died,
     Done,
@@ -46,49 +46,11 @@ from graph.events import (
     WorkerId,
 )
 from graph.plan import Node, Plan
+from graph.states import ENDLESS, NodeState, Row
 
 MAX_DEATHS = 3
 MAX_DEATHS_IN_A_ROW = 5
 FIRST_BACK_OFF = 0.1
-ENDLESS = 1 << 62
-
-
-@dataclass(slots=True)
-class Row:
-    """A packet: its time and the small fields that nodes wrote; arrays lie in slot `index % slots` of their arena."""
-
-    time: Fraction | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    deaths: int = 0
-
-
-@dataclass(slots=True)
-class _NodeState:
-    """Where a node is. Packets below `through` have ended here, those from `next` on have not begun."""
-
-    at: int
-    node: Node
-    next: int = 0
-    through: int = 0
-    total: int = ENDLESS
-    ended: set[int] = field(default_factory=set)
-    skipped: set[int] = field(default_factory=set)
-    again: list[tuple[int, Task]] = field(default_factory=list)
-    idle: deque[WorkerId] = field(default_factory=deque)
-    incarnations: dict[int, int] = field(default_factory=dict)
-    held: dict[WorkerId, dict[int, Task]] = field(default_factory=dict)
-    deaths_in_a_row: int = 0
-    replacing: int = 0
-    waiting_since: float | None = None
-    finishing: set[WorkerId] = field(default_factory=set)
-    finished: bool = False
-    why: str = "start"
-    why_since: float = 0.0
-    waited: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def in_flight(self) -> int:
-        return sum(map(len, self.held.values()))
 
 
 class Scheduler:
@@ -102,13 +64,13 @@ class Scheduler:
         self.plan = plan
         self.rows: dict[int, Row] = {}
         begin = starts or [0] * len(plan.nodes)
-        stop = ends or [ENDLESS] * len(plan.nodes)
-        self.nodes = [_NodeState(at, node, begin[at], begin[at], stop[at]) for at, node in enumerate(plan.nodes)]
+        self._ends = ends or [ENDLESS] * len(plan.nodes)
+        self.nodes = [NodeState(at, node, begin[at], begin[at], self._ends[at]) for at, node in enumerate(plan.nodes)]
         self.over = False
         self._tail = min(begin)
         self._tasks = 0
         self._now = 0.0
-        self._draining = False
+        self._back: GoingBack | None = None
         self._out: list[Instruction] = []
         self._upstream_first = list(reversed(self.nodes))
         # Per node, (index of the node behind, how far this one may be ahead of it): links by what has begun …
@@ -124,6 +86,8 @@ class Scheduler:
     @property
     def deadline(self) -> float | None:
         """When to come back with a Tick, if nothing else happens before."""
+        if self._back is not None:
+            return None
         waits = [
             state.waiting_since + state.node.max_wait
             for state in self.nodes
@@ -175,8 +139,8 @@ class Scheduler:
         match event:
             case Done():
                 self._done(event)
-            case Ready(worker):
-                self._ready(worker)
+            case Ready(worker, whole):
+                self._ready(worker, whole)
             case Failed():
                 self._failed(event)
             case Died(worker, why):
@@ -184,20 +148,21 @@ class Scheduler:
             case Finished(worker):
                 self._finished(worker)
             case Drain():
-                self._draining = True
+                for state in self.nodes:
+                    state.until = min(state.until, max(state.next, state.before))
             case Tick():
                 pass
 
-    def _ready(self, worker: WorkerId) -> None:
+    def _ready(self, worker: WorkerId, whole: int) -> None:
         state = self.nodes[worker.node]
         if worker.incarnation != state.incarnations.setdefault(worker.replica, 0) or worker in state.held:
             return
-        if worker.incarnation:
-            state.replacing -= 1
+        if self._back is not None:
+            self._back.ready(worker, whole)
         state.held[worker] = {}
         state.idle.extend([worker] * state.node.credit)
 
-    def _release(self, worker: WorkerId, task: int) -> tuple[_NodeState, Task] | None:
+    def _release(self, worker: WorkerId, task: int) -> tuple[NodeState, Task] | None:
         """Take a task out of a worker's hands; None if it comes from an incarnation that is given up."""
         state = self.nodes[worker.node]
         held = state.held.get(worker)
@@ -227,7 +192,7 @@ class Scheduler:
                 row.fields.update(result.fields)
             self._end(state, index, result.skipped)
 
-    def _end_source(self, state: _NodeState, index: int) -> None:
+    def _end_source(self, state: NodeState, index: int) -> None:
         """The source has no packet `index`, so none after it either."""
         state.total = min(state.total, index)
         state.next = min(state.next, state.total)
@@ -236,7 +201,7 @@ class Scheduler:
             state.ended.discard(later)
             state.skipped.discard(later)
 
-    def _end(self, state: _NodeState, index: int, skipped: bool) -> None:
+    def _end(self, state: NodeState, index: int, skipped: bool) -> None:
         """A packet has ended at a node."""
         if index >= state.total:
             return
@@ -264,7 +229,7 @@ class Scheduler:
         else:
             self._lose(state, task, event.message, event.stage)
 
-    def _lose(self, state: _NodeState, task: Task, message: str, stage: str | None = None) -> None:
+    def _lose(self, state: NodeState, task: Task, message: str, stage: str | None = None) -> None:
         """Give a packet up as the node's `on_error` says."""
         index = task.indices[0]
         passing = state.node.on_error == "pass"
@@ -281,33 +246,43 @@ class Scheduler:
         if state.finished:
             self._died_at_the_end(state, worker, why)
             return
-        held = state.held.pop(worker, None)
-        if held is None and worker.incarnation:
-            state.replacing -= 1
-        state.idle = deque(one for one in state.idle if one != worker)
-        if state.node.stateful:
-            first = min(_indices(held), default=None)
-            self._abort(f"{why}, and what it held in memory is lost", state, first, died=True)
-            return
+        held = state.give_up(worker)
         state.deaths_in_a_row += 1
-        for place, task in enumerate((held or {}).values()):
-            self._survive(state, task, why, blame=place == 0)
+        if state.node.stateful:
+            self._lose_state(state, why, min(_indices(held), default=None))
+        else:
+            for place, task in enumerate((held or {}).values()):
+                self._survive(state, task, why, blame=place == 0)
+        if not self.over:
+            self._replace(state, worker, why)
+
+    def _replace(self, state: NodeState, worker: WorkerId, why: str) -> None:
         if state.deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
             self._abort(f"{why}, {state.deaths_in_a_row} times in a row", state)
             return
         wait = 0.0 if state.deaths_in_a_row == 1 else FIRST_BACK_OFF * 2 ** (state.deaths_in_a_row - 2)
-        state.replacing += 1
-        state.incarnations[worker.replica] += 1
-        self._out.append(Replace(WorkerId(worker.node, worker.replica, worker.incarnation + 1), wait))
+        self._out.append(Replace(state.replaced(worker.replica), wait))
 
-    def _died_at_the_end(self, state: _NodeState, worker: WorkerId, why: str) -> None:
+    def _died_at_the_end(self, state: NodeState, worker: WorkerId, why: str) -> None:
         """A worker that dies while it finishes loses what it was to write, if it had state; else nothing."""
-        if worker in state.finishing and state.node.stateful:
-            self._abort(f"{why} while it finished", state, died=True)
-        else:
+        if worker not in state.finishing or not state.node.stateful:
             self._finished(worker)
+            return
+        state.finishing.discard(worker)
+        state.give_up(worker)
+        state.finished = False
+        self._lose_state(state, f"{why} while it finished", None)
+        if not self.over:
+            self._replace(state, worker, why)
 
-    def _survive(self, state: _NodeState, task: Task, why: str, blame: bool) -> None:
+    def _lose_state(self, state: NodeState, why: str, index: int | None) -> None:
+        """What a worker held in memory is gone: the run goes back, if it can."""
+        if (state.node.sink and not state.node.resumes) or self._is_useless(state):
+            self._abort(f"{why}, and what it held in memory is lost", state, index)
+        elif self._back is None:
+            self._back = GoingBack(self.plan, self.nodes, state.at, why, index)
+
+    def _survive(self, state: NodeState, task: Task, why: str, blame: bool) -> None:
         """Send what a dead worker held again, packet by packet, so that one that kills is found out.
 
         Only the task that was at work is to blame, the oldest; the one that waited behind it is not.
@@ -324,7 +299,7 @@ class Scheduler:
                 row.deaths = 0
                 self._lose(state, single, f"{why} with this packet, {MAX_DEATHS} times")
 
-    def _again(self, state: _NodeState, task: Task) -> None:
+    def _again(self, state: NodeState, task: Task) -> None:
         heappush(state.again, (task.indices[0], task))
 
     def _next_task(self) -> int:
@@ -352,19 +327,20 @@ class Scheduler:
     def _abort(
         self,
         reason: str,
-        state: _NodeState | None = None,
+        state: NodeState | None = None,
         index: int | None = None,
         stage: str | None = None,
-        died: bool = False,
     ) -> None:
         row = self.rows.get(index) if index is not None else None
         self.over = True
-        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None, stage, died))
+        self._out.append(Abort(reason, state.at if state else None, index, row.time if row else None, stage))
 
     # ----------------------------------------------------------------------------------------------- what is begun
 
     def _move(self) -> None:
         """Begin whatever may begin, from the sink back; again while an ending opened a way downstream."""
+        if self._back is not None and not self._ebb(self._back):
+            return
         moved = True
         while moved and not self.over:
             moved = False
@@ -381,16 +357,43 @@ class Scheduler:
         if not self._out and not self.over and self._stalled():
             self._abort("nothing is in flight and nothing can begin; the links are:\n" + self.table())
 
-    def _resend(self, state: _NodeState) -> None:
+    def _ebb(self, back: GoingBack) -> bool:
+        """Begin nothing new while the run goes back; whether it may flow again."""
+        for state in self.nodes:
+            self._resend(state)
+        if not back.quiet:
+            return False
+        if not back.renewed:
+            self._out.extend(back.renew())
+        if not back.manned:
+            return False
+        self._back = None
+        starts, dead = back.starts(), self.nodes[back.at]
+        reached = min(starts[sink] for sink in self.plan.sinks_behind(back.at))
+        if reached > dead.whole:
+            dead.whole, dead.backs = reached, 0
+        dead.backs += 1
+        if dead.backs == MAX_DEATHS:
+            self._abort(f"{back.why}, {MAX_DEATHS} times, and nothing more had become whole", dead, back.index)
+            return False
+        through = tuple(state.through for state in self.nodes)
+        back.go(starts, self._ends)
+        begun = max(state.next for state in self.nodes)
+        self.rows = {index: row for index, row in self.rows.items() if index < begun}
+        self._tail = min(state.next for state in self.nodes)
+        self._out.append(Back(back.at, back.why, through, tuple(starts)))
+        return True
+
+    def _resend(self, state: NodeState) -> None:
         while state.again and state.idle:
             self._hand(state, heappop(state.again)[1])
 
-    def _hand(self, state: _NodeState, task: Task) -> None:
+    def _hand(self, state: NodeState, task: Task) -> None:
         worker = state.idle.popleft()
         state.held[worker][task.id] = task
         self._out.append(Begin(worker, task))
 
-    def _begin(self, state: _NodeState) -> None:
+    def _begin(self, state: NodeState) -> None:
         """Begin as many packets of a node as may begin, and note what holds it up."""
         available = self._available(state)
         while True:
@@ -401,11 +404,11 @@ class Scheduler:
             state.waited[state.why] = state.waited.get(state.why, 0.0) + self._now - state.why_since
             state.why, state.why_since = why, self._now
 
-    def _available(self, state: _NodeState) -> int:
+    def _available(self, state: NodeState) -> int:
         """The packets below this index are there to begin."""
         node = state.node
         if node.source:
-            return state.next if self._draining or state.next >= state.total else state.total
+            return max(state.next, min(state.until, state.total))
         available = ENDLESS
         for before in node.inputs:
             other = self.nodes[before]
@@ -413,7 +416,7 @@ class Scheduler:
             available = min(available, ready)
         return min(available, state.total)
 
-    def _step(self, state: _NodeState, available: int) -> str:
+    def _step(self, state: NodeState, available: int) -> str:
         """Begin one task, or skip one packet; the reason if neither is possible."""
         node, index = state.node, state.next
         if index >= available:
@@ -438,7 +441,7 @@ class Scheduler:
         self._start(state, index, stop)
         return ""
 
-    def _start(self, state: _NodeState, index: int, stop: int) -> None:
+    def _start(self, state: NodeState, index: int, stop: int) -> None:
         """Begin the packets from `index` up to `stop`, without those that were skipped before."""
         state.next = stop
         state.waiting_since = None
@@ -453,11 +456,11 @@ class Scheduler:
         self._tasks += 1
         self._hand(state, Task(self._tasks, state.at, tuple(indices)))
 
-    def _skip(self, state: _NodeState, index: int) -> None:
+    def _skip(self, state: NodeState, index: int) -> None:
         state.next = index + 1
         self._end(state, index, skipped=True)
 
-    def _may_be_partial(self, state: _NodeState, available: int) -> bool:
+    def _may_be_partial(self, state: NodeState, available: int) -> bool:
         """Whether a batch that is not full goes on: at the end of the stream, or when it has waited long enough."""
         if available >= self._end_of(state):
             return True
@@ -467,13 +470,13 @@ class Scheduler:
             state.waiting_since = self._now
         return self._now >= state.waiting_since + state.node.max_wait
 
-    def _end_of(self, state: _NodeState) -> int:
+    def _end_of(self, state: NodeState) -> int:
         return min([state.total, *(self.nodes[before].total for before in state.node.inputs)])
 
     def _was_skipped(self, node: Node, index: int) -> bool:
         return any(index in self.nodes[before].skipped for before in node.inputs)
 
-    def _room(self, state: _NodeState) -> int:
+    def _room(self, state: NodeState) -> int:
         """The packets below this index have room behind the node."""
         room = ENDLESS
         for consumer, capacity in self._rooms[state.at]:
@@ -487,13 +490,13 @@ class Scheduler:
                 room = past + slots
         return room
 
-    def _conclude(self, state: _NodeState) -> None:
+    def _conclude(self, state: NodeState) -> None:
         """Learn how many packets a node will have had, and let it finish when it has had them."""
         if not state.node.source:
             state.total = self._end_of(state)
-        elif self._draining and not state.in_flight and not state.again:
+        elif state.next >= state.until and not state.in_flight and not state.again:
             state.total = min(state.total, state.next)
-        if state.through < state.total or state.in_flight or len(state.held) < state.node.workers:
+        if state.through < state.total or state.in_flight or not state.manned:
             return
         state.finished = True
         state.finishing = set(state.held)
@@ -503,13 +506,12 @@ class Scheduler:
     def _stop_useless_sources(self) -> None:
         """End sources whose packets nobody can use any more, since each sink behind them has ended."""
         for state in self.nodes:
-            endless = state.node.source and state.total == ENDLESS
-            if endless and all(self.nodes[sink].finished for sink in self._sinks_behind(state.at)):
+            if state.node.source and state.total == ENDLESS and self._is_useless(state):
                 state.total = state.next
 
-    def _sinks_behind(self, at: int) -> set[int]:
-        behind = [link.consumer for link in self.plan.consumers[at]]
-        return {at} if not behind else set().union(*(self._sinks_behind(one) for one in behind))
+    def _is_useless(self, state: NodeState) -> bool:
+        """Whether all sinks behind a node have ended."""
+        return all(self.nodes[sink].finished for sink in self.plan.sinks_behind(state.at))
 
     def _tidy(self) -> None:
         """Forget rows that no node will look at again."""
@@ -526,7 +528,7 @@ class Scheduler:
 
     def _stalled(self) -> bool:
         return (
-            all(len(state.held) == state.node.workers for state in self.nodes if not state.finished)
+            all(state.manned for state in self.nodes if not state.finished)
             and not any(state.in_flight or state.finishing for state in self.nodes)
             and self.deadline is None
         )

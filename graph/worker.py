@@ -162,7 +162,9 @@ class Worker:
             self.send(protocol.BROKEN, failure.stage, phase, failure.message, failure.trace)
 
     def setup(self, members: list[dict[str, Any]], facts: dict[str, Any], resume: bool) -> None:
-        self.resume = resume
+        """Make and open the stages; where there are some already, these are closed, and everything begins anew."""
+        self.close_stages()
+        self.resume, self.next = resume, 0
         for one in members:
             name = str(one["name"])
             with _named(name):
@@ -340,13 +342,17 @@ class Worker:
                     outputs.append([member.name, one.path, one.frames, one.duration, one.about])
         self.send(protocol.FINISHED, outputs, {**self.extras(everything=True), "about": self.about()})
 
-    def close(self) -> None:
+    def close_stages(self) -> None:
         """Every stage gets its `close`, also when another one's raises; what they raise is for the one who watches."""
         for member in reversed(self.members):
             try:
                 member.stage.close()
             except Exception as error:
                 sys.stderr.write(f"graphrun: stage '{member.name}' could not be closed: {error}\n")
+        self.members = []
+
+    def close(self) -> None:
+        self.close_stages()
         self.socket.close()
         self.context.term()
 

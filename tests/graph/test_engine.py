@@ -221,6 +221,23 @@ def test_a_sink_that_knows_what_it_has_whole_survives_its_process(bench: Bench) 
     assert bench.indices == list(range(40))
     assert bench.lines[20] == (20, [20, sum(range(21)), [19, 20, 21, 22]])
     assert report.stages["sink"]["restarts"] == 1
+    assert report.packets == 40
+
+
+def test_a_stage_with_state_that_is_killed_sees_everything_again_and_the_sink_nothing_twice(bench: Bench) -> None:
+    def kill(progress: Progress) -> None:
+        if progress.packets >= 9 and not killed:
+            killed.append(_child("stay").pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    killed: list[int] = []
+    stages = '  source: {use: "parts:Count", with: {packets: 60, pace: 0.02}}\n'
+    stages += '  stay: {use: "parts:Stay", from: source}\n'
+    report = bench.run(stages + SINK.replace("copy", "stay").replace("copied", "total"), on_progress=kill)
+    assert report.status == "done", report.error
+    assert killed and report.stages["stay"]["restarts"] == 1
+    assert bench.lines == [(index, [index * (index + 1) // 2]) for index in range(60)]
+    assert report.packets == 60, "what comes again is not counted again"
 
 
 def test_a_run_goes_on_with_what_an_earlier_one_left(bench: Bench) -> None:

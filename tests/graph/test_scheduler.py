@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from graph.events import (
     Abort,
+    Back,
     Begin,
     Died,
     Done,
@@ -23,6 +24,7 @@ from graph.events import (
     Lost,
     Over,
     Ready,
+    Renew,
     Replace,
     Result,
     Stop,
@@ -172,12 +174,69 @@ def test_the_death_of_a_stage_with_state_ends_the_run() -> None:
     assert end.index == 4
 
 
+def stateful_chain() -> Plan:
+    """source → stage without state → stage with state → sink that can say what it has whole."""
+    middle = Node("c", ("c",), stateful=True)
+    return chain(
+        Node("a", ("a",)), Node("b", ("b",)), middle, Node("d", ("d",), stateful=True, resumes=True, sink=True)
+    )
+
+
+def test_the_death_of_a_sink_that_resumes_sends_the_run_back_to_what_it_has_whole() -> None:
+    plan = chain(Node("a", ("a",)), Node("b", ("b",)), Node("c", ("c",), stateful=True, resumes=True, sink=True))
+    scheduler = Scheduler(plan, [20, 20, 20])
+    scheduler.handle(*ready(plan))
+    out = scheduler.handle(*(Done(WorkerId(0, 0), task, (Result(),)) for task in (1, 2)))
+    (*_, held) = (one.task for one in out if isinstance(one, Begin) and one.worker.node == 1)
+    (again,) = scheduler.handle(Died(WorkerId(2, 0), "shot"))
+    assert again == Replace(WorkerId(2, 0, 1), 0.0)
+    assert scheduler.handle(Ready(WorkerId(2, 0, 1), whole=17)) == [], "others are still at work, in slots of before"
+    in_flight = [(WorkerId(at, 0), task) for at in (0, 1) for task in list(scheduler.nodes[at].held[WorkerId(at, 0)])]
+    assert (WorkerId(1, 0), held.id) in in_flight
+    out = scheduler.handle(*(Done(worker, task, (Result(),)) for worker, task in in_flight))
+    assert out == [Renew(WorkerId(0, 0, 1))], "a source begins anew, a stage without state goes on as it is"
+    out = scheduler.handle(Ready(WorkerId(0, 0, 1)))
+    assert out[0] == Back(2, "shot", (24, 22, 20), (17, 17, 17))
+    assert begun(out) == [(0, (17,)), (0, (18,))]
+
+
+def test_a_stage_with_state_sees_everything_again_and_a_living_sink_nothing() -> None:
+    world = World(stateful_chain(), packets=40, deadly_once={2: {21}})
+    assert isinstance(world.run(), Over)
+    assert world.backs == 1
+    assert world.seen[2] == list(range(40))
+    assert world.consumed[3] == list(range(40))
+
+
+def test_a_packet_that_always_kills_a_sink_ends_the_run() -> None:
+    world = World(stateful_chain(), packets=40, deadly={3: {21}})
+    end = world.run()
+    assert isinstance(end, Abort)
+    assert (end.node, end.index) == (3, 21)
+    assert world.backs < 30
+
+
+def test_a_sink_that_dies_while_it_finishes_goes_on() -> None:
+    world = World(stateful_chain(), packets=10, dies_finishing={3})
+    assert isinstance(world.run(), Over)
+    assert world.backs == 1
+    assert world.consumed[3] == list(range(10))
+
+
 def test_a_drain_finishes_what_is_in_flight() -> None:
     plan = chain(Node("a", ("a",)), Node("b", ("b",)), Node("c", ("c",), sink=True))
     world = World(plan, packets=1000, drain_after=30)
     assert isinstance(world.run(), Over)
     assert 1 <= len(world.seen[2]) < 1000
     assert world.seen[2] == list(range(len(world.seen[2])))
+
+
+@pytest.mark.parametrize("after", [4, 12, 20, 28, 36])
+def test_a_drain_while_the_run_goes_back_does_again_what_was_in_flight(after: int) -> None:
+    for seed in range(40):
+        world = World(stateful_chain(), packets=1000, seed=seed, drain_after=after, deadly_once={3: {3}, 2: {5}})
+        assert isinstance(world.run(), Over)
+        assert world.consumed[3] == list(range(world.most[0]))
 
 
 def test_sources_of_different_length_are_joined_as_far_as_both_go() -> None:
@@ -213,6 +272,8 @@ class World:
     skip: dict[int, set[int]] = field(default_factory=dict)
     broken: dict[int, set[int]] = field(default_factory=dict)
     deadly: dict[int, set[int]] = field(default_factory=dict)
+    deadly_once: dict[int, set[int]] = field(default_factory=dict)
+    dies_finishing: set[int] = field(default_factory=set)
     shorter: dict[int, int] = field(default_factory=dict)
     deaths: float = 0.0
     drain_after: int | None = None
@@ -229,6 +290,10 @@ class World:
         self.to_finish: list[WorkerId] = []
         self.to_start: list[WorkerId] = []
         self.stopped: set[WorkerId] = set()
+        self.backs = 0
+        self.most = dict.fromkeys(range(len(self.plan.nodes)), 0)
+        # What a sink has: it loses the end of it when it dies, and gets the lost part again.
+        self.consumed: dict[int, list[int]] = {at: [] for at, node in enumerate(self.plan.nodes) if node.sink}
         self.now = 0.0
 
     def run(self) -> Over | Abort:
@@ -259,6 +324,7 @@ class World:
                     assert not self.seen[worker.node] or task.indices[0] > self.seen[worker.node][-1], "out of order"
                     self.seen[worker.node].extend(task.indices)
                     self.tasks[worker.node].append(task.indices)
+                    self.most[worker.node] = max(self.most[worker.node], task.indices[-1] + 1)
                     self.ended_before[worker.node].append(
                         set.intersection(*(self.ended[before] for before in node.inputs)) if node.inputs else set()
                     )
@@ -271,8 +337,35 @@ class World:
                 self.held.pop(worker, None)
             case Replace(worker, _):
                 self.to_start.append(worker)
+            case Renew(worker):
+                node = self.plan.nodes[worker.node]
+                assert node.source or node.stateful or worker.node in {one.node for one in self.stopped}
+                assert not any(self.held.values()), "somebody is still at work"
+                self.held.pop(WorkerId(worker.node, worker.replica, worker.incarnation - 1), None)
+                self.to_start.append(worker)
+            case Back():
+                self.go_back(out)
             case Lost():
                 self.lost.append(out)
+
+    def go_back(self, back: Back) -> None:
+        """All nodes but the sinks that live see packets again; these get no packet twice."""
+        self.backs += 1
+        for at, (through, start) in enumerate(zip(back.through, back.starts, strict=True)):
+            if self.scheduler.nodes[at].next < through:
+                assert start < through
+            if not self.scheduler.nodes[at].finished:
+                self.seen[at] = [index for index in self.seen[at] if index < start]
+                self.ended[at] = {index for index in self.ended[at] if index < start}
+
+    def whole(self, worker: WorkerId) -> int:
+        """What a sink that has died finds of what it had: the packets before some one, as is the way of segments."""
+        had = self.consumed.get(worker.node)
+        if had is None or not worker.incarnation or not self.plan.nodes[worker.node].stateful:
+            return 0
+        found = self.random.randint(0, self.scheduler.nodes[worker.node].through)
+        had[:] = [index for index in had if index < found]
+        return found
 
     def happen(self) -> Event | None:
         """One random thing: an answer, a death, a start, a finish."""
@@ -282,16 +375,24 @@ class World:
             return None
         kind = self.random.choice(kinds)
         if kind == "finish":
-            return Finished(self.to_finish.pop())
+            worker = self.to_finish.pop()
+            if worker.node in self.dies_finishing:
+                self.dies_finishing.remove(worker.node)
+                del self.held[worker]
+                return Died(worker)
+            return Finished(worker)
         if kind == "start":
             worker = self.to_start.pop()
             self.held[worker] = []
-            return Ready(worker)
+            return Ready(worker, self.whole(worker))
         return self.answer(self.random.choice(choices))
 
     def answer(self, worker: WorkerId) -> Event:
         task = self.held[worker][0]
         deadly = self.deadly.get(worker.node, set()).intersection(task.indices)
+        if once := self.deadly_once.get(worker.node, set()).intersection(task.indices):
+            self.deadly_once[worker.node] -= once
+            deadly |= once
         if not task.passing and (deadly or self.random.random() < self.deaths):
             del self.held[worker]
             return Died(worker)
@@ -302,6 +403,8 @@ class World:
         if broken and not task.passing:
             return Failed(worker, task.id, "broken", min(broken) if len(task.indices) == 1 else None)
         self.ended[worker.node].update(task.indices)
+        if worker.node in self.consumed:
+            self.consumed[worker.node].extend(task.indices)
         skipped = self.skip.get(worker.node, set())
         return Done(worker, task.id, tuple(Result(skipped=index in skipped) for index in task.indices))
 
@@ -332,17 +435,20 @@ def plans(draw: st.DrawFn) -> Plan:
         inputs: tuple[int, ...] = ()
         if at:
             inputs = tuple(sorted(draw(st.sets(st.integers(0, at - 1), min_size=1, max_size=min(at, 3)))))
+        stateful = bool(at) and draw(st.sampled_from([False, False, True]))
         nodes.append(
             Node(
                 f"n{at}",
                 (f"n{at}",),
                 inputs=inputs,
-                workers=draw(st.integers(1, 3)) if at else 1,
+                workers=draw(st.integers(1, 3)) if at and not stateful else 1,
                 batch=draw(st.sampled_from([1, 1, 2, 3, 5])) if at else 1,
                 max_wait=draw(st.sampled_from([None, None, 0.05])),
                 before=draw(st.sampled_from([0, 0, 1, 3])) if at else 0,
                 after=draw(st.sampled_from([0, 0, 1, 4])) if at else 0,
                 credit=draw(st.integers(1, 3)),
+                stateful=stateful,
+                resumes=stateful,
                 on_error=draw(st.sampled_from(["skip", "pass"])),
             )
         )
@@ -368,13 +474,18 @@ def _reaches(nodes: list[Node], start: int, end: int) -> bool:
 def test_nothing_is_lost_doubled_or_disordered(plan: Plan, packets: int, seed: int, data: st.DataObject) -> None:
     some = st.sets(st.integers(0, max(packets - 1, 0)), max_size=4)
     nodes = range(1, len(plan.nodes))
+    with_state = [at for at in nodes if plan.nodes[at].stateful]
+    ends = [at for at in with_state if plan.nodes[at].sink]
+    deadly = st.sets(st.integers(0, 40), max_size=1)
     world = World(
         plan,
         packets,
         seed=seed,
         skip={at: data.draw(some) for at in nodes},
         broken={at: data.draw(some) for at in nodes},
-        deadly={at: data.draw(st.sets(st.integers(0, 40), max_size=1)) for at in nodes},
+        deadly={at: data.draw(deadly) for at in nodes if at not in with_state},
+        deadly_once={at: data.draw(deadly) for at in with_state},
+        dies_finishing=data.draw(st.sets(st.sampled_from(ends), max_size=1)) if ends else set(),
         deaths=data.draw(st.sampled_from([0.0, 0.0, 0.02])),
     )
     end = world.run()
@@ -387,6 +498,8 @@ def test_nothing_is_lost_doubled_or_disordered(plan: Plan, packets: int, seed: i
         expected = [index for index in range(packets) if index not in before]
         assert [index for index in world.seen[at] if index < packets] == expected, node.name
         dropped = {one.index for one in world.lost if one.node == at and not one.passed}
+        if node.sink:
+            assert sorted(world.consumed[at]) == sorted(set(expected) - dropped), "lost or doubled for those who look"
         gone[at] = before | world.skip.get(at, set()).intersection(world.ended[at]) | dropped
 
 
@@ -399,10 +512,11 @@ def test_what_auto_makes_of_any_graph_does_not_lock(plan: Plan) -> None:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(plan=plans(), data=st.data(), seed=st.integers(0, 2**32))
 def test_a_graph_that_the_check_passes_never_locks(plan: Plan, data: st.DataObject, seed: int) -> None:
-    """Whatever the order of events, whatever is skipped; capacities are drawn too small on purpose."""
+    """Whatever the order of events, whatever is skipped or dies; capacities are drawn too small on purpose."""
     small = _squeezed(plan, data)
     some = st.sets(st.integers(0, 59), max_size=8)
     world = World(small, 60, seed=seed, skip={at: data.draw(some) for at in range(1, len(plan.nodes))})
+    world.deadly_once = {at: {data.draw(st.integers(0, 59))} for at, node in enumerate(plan.nodes) if node.stateful}
     end = world.run()
     if locks(small) is None:
         assert isinstance(end, Over), end
