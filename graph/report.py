@@ -16,7 +16,10 @@ EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 130}
 
 @dataclass
 class Report:
-    """A finished run, in the words of the report file. Times in seconds, sizes in bytes; keys may be added only."""
+    """A finished run, in the words of the report file. Times in seconds, sizes in bytes; keys may be added only.
+
+    `first_packet_s`: from the beginning of the run to its first packet at a sink; None if none came.
+    """
 
     graph: str
     file: str
@@ -25,6 +28,7 @@ class Report:
     error: str | None = None
     started: str = ""
     wall_s: float = 0.0
+    first_packet_s: float | None = None
     packets: int = 0
     throughput: float = 0.0
     bottleneck: str | None = None

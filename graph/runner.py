@@ -109,7 +109,10 @@ class Graph:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
                 checked = check(self.spec, {**inputs, **firsts}, changes) if firsts else checked
-                _Run(checked, control, on_progress, report, resume, packets, recorder).go()
+                run = _Run(checked, control, on_progress, report, resume, packets, recorder)
+                run.go()
+                if run.hub.sunk:
+                    report.first_packet_s = round(run.hub.first_sunk - began, 3)
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
             if own:
@@ -143,7 +146,7 @@ class _Run:
         self.report = report
         self.packets = packets
         self.hub = Hub(checked, control, self.tick, resume, packets=packets, recorder=recorder)
-        self.began = self.flowing = time.monotonic()
+        self.flowing = time.monotonic()
         self.told = 0.0
         self.hub_cpu = 0.0
         self.rates: dict[str, tuple[float, int, float]] = {}
