@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from graph import kept
@@ -13,6 +11,7 @@ from graph.check import check, check_again
 from graph.control import Control, Failure
 from graph.display.text import plan_lines, size
 from graph.prepare import Prepared, prepare, stand_ins
+from graph.scratch import scratch
 from graph.spec import FirstSpec, GraphSpec
 
 
@@ -68,8 +67,8 @@ def _first_line(
         return f"{head}, not made yet; runs for each entry of what another makes"
     if any(isinstance(value, str) and value[1:] in there for value in inputs.values() if str(value).startswith("$")):
         return f"{head}, not made yet; takes what another makes"
-    with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
-        result = Path(folder) / f"result{kept.suffix(first, one.gives)}"
+    with scratch() as folder:
+        result = folder / f"result{kept.suffix(first, one.gives)}"
         prepared = prepare(check(first, {**inputs, one.gives: str(result)}), control)
     if prepared.failure is not None:
         return f"{head}, cannot be made: {prepared.failure}"

@@ -274,9 +274,9 @@ class Sink(Stage):
     def resume(self) -> int:
         """How many packets, from the first on, an earlier run has written whole.
 
-        Asked after `configure`, and only if this run shall go on with what an earlier one left, or an earlier process of
-        this run: the packets from there on are the ones that come. A sink that does not override it begins anew; if its
-        process dies, so does the run.
+        Asked after `configure`, and only if this run shall go on with what an earlier one left, or with what an earlier
+        process of its own did: the packets from there on are the ones that come. A sink that does not override it
+        begins anew; if its process dies, so does the run.
         Raises ValueError if what is there does not belong to this run (`run_facts` tell).
         """
         return 0

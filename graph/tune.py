@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from graph.load import parameters
 from graph.plan import Node
 from graph.report import Report
 from graph.runner import Graph, Progress
+from graph.scratch import scratch
 from graph.spec import GraphMistakes, GraphSpec, Located
 from graph.stage import Sink, Stage
 
@@ -160,9 +160,9 @@ class _Tuner:
             if enough or (self.control is not None and self.control.draining):
                 control.drain()
 
-        with tempfile.TemporaryDirectory(prefix="graphrun-tune-") as folder:
+        with scratch() as folder:
             elsewhere = {
-                f"{name}.path": str(Path(folder) / f"{name}{Path(str(one.params['path'])).suffix}")
+                f"{name}.path": str(folder / f"{name}{Path(str(one.params['path'])).suffix}")
                 for name, one in self.checked({}).stages.items()
                 if isinstance(one.stage, Sink) and isinstance(one.params.get("path"), str)
             }

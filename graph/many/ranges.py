@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from graph.many.split import Joinable, Opened, Split, joinable_sink, parts_for
 from graph.many.staging import fetch, is_remote, remove, staged
 from graph.report import Report, bottleneck, digest
 from graph.runner import Graph
+from graph.scratch import scratch
 from graph.spec import GraphSpec
 
 #: Where the runs go, decided when it is known what one needs; the paths of files they take along, by input.
@@ -98,7 +98,7 @@ class _Whole:
 
     def run_one(self, place: Place, control: Control, on_word: OnWord) -> None:
         """All of it elsewhere, in one run."""
-        with tempfile.TemporaryDirectory(prefix="graphrun-") as folder, Journal(Path(folder) / "journal") as journal:
+        with scratch() as folder, Journal(folder / "journal") as journal:
             job = Job(self.spec.name, str(self.spec.file), self.inputs, self.changes)
             done = run_queue([job], place, journal, control, on_word)
         self.take(done)
@@ -155,8 +155,8 @@ class _Whole:
     def join(self, here: Checked, paths: Sequence[str], split: Split) -> None:
         sink = joinable_sink(here)
         assert isinstance(sink.stage, Joinable)
-        with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
-            local = [str(Path(folder) / Path(path).name) if is_remote(path) else path for path in paths]
+        with scratch() as folder:
+            local = [str(folder / Path(path).name) if is_remote(path) else path for path in paths]
             for path, copy in zip(paths, local, strict=True):
                 if is_remote(path):
                     fetch(path, copy)

@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any
 from graph.display.text import size
 from graph.many.job import Job, Word, perform
 from graph.many.needs import Needs
+from graph.scratch import scratch
 from graph.spec import GraphMistakes, Mistake
 
 INSTALL = "pip install 'graphrun[ray]'"
@@ -195,11 +195,11 @@ def _task(plain: dict[str, Any], number: int, board: Any, carried: dict[str, Any
             told = time.monotonic()
             board.tell.remote(number, {"progress": {**word["progress"], "node": node}})
 
-    with tempfile.TemporaryDirectory(prefix="graphrun-") as folder:
+    with scratch() as folder:
         inputs = dict(job.inputs)
         for at, (path, ref) in enumerate(carried.items()):
             if not Path(path).exists():
-                local = _unpack(ray.get(ref), Path(folder) / str(at))
+                local = _unpack(ray.get(ref), folder / str(at))
                 inputs = {name: local if value == path else value for name, value in inputs.items()}
         return {**perform(replace(job, inputs=inputs), tell), "node": node}
 

@@ -5,14 +5,13 @@ A path with a scheme (`s3://`, `gs://`, `http://`, …) is read and written thro
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from graph.scratch import scratch
 from graph.spec import GraphSpec
 
 #: Stores in which a file is there whole or not at all, so that it needs no other name while it is written.
@@ -52,11 +51,10 @@ def staged(spec: GraphSpec, inputs: Mapping[str, Any], outputs: Sequence[str]) -
     if not remote:
         yield Stay(dict(inputs))
         return
-    folder = tempfile.mkdtemp(prefix="graphrun-")
-    try:
+    with scratch() as folder:
         stay = Stay(dict(inputs))
         for name, url in remote.items():
-            place = Path(folder) / name
+            place = folder / name
             place.mkdir()
             local = str(place / PurePosixPath(url).name)
             stay.inputs[name] = local
@@ -66,8 +64,6 @@ def staged(spec: GraphSpec, inputs: Mapping[str, Any], outputs: Sequence[str]) -
             else:
                 fetch(url, local)
         yield stay
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_path(spec: GraphSpec, name: str) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import psutil
 import pytest
+from left_behind import surroundings, take_own_temp_folder
 
 
 @dataclass
@@ -34,16 +33,17 @@ class Fault:
 ROWS: dict[str, Fault] = {}
 
 
-def surroundings() -> set[str]:
-    """Everything a run could leave behind: shared memory, temporary files, processes."""
-    places = [*Path("/dev/shm").iterdir(), *Path("/tmp").glob("graphrun*")]
-    return {str(one) for one in places} | {f"process {one.pid}" for one in psutil.Process().children(recursive=True)}
+@pytest.fixture(autouse=True)
+def own_temp_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_own_temp_folder(tmp_path_factory.mktemp("temp"), monkeypatch)
 
 
 @pytest.fixture
 def fault(request: pytest.FixtureRequest) -> Fault:
-    """The row of this test's fault; its name is the test's first line of documentation."""
+    """The row of this test's fault: the test's first line of documentation, with its parameters filled in."""
     name = (request.function.__doc__ or request.function.__name__).splitlines()[0].rstrip(".")
+    if "{" in name:
+        name = name.format(**request.node.callspec.params)
     return ROWS.setdefault(name, Fault(name))
 
 
@@ -51,8 +51,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not ROWS:
         return
     terminalreporter.section("faults")
-    terminalreporter.line(f"{'fault':58}{'tried':>7}{'lost':>6}{'doubled':>9}{'left':>6}{'seconds to recover':>20}")
+    heads = f"{'tried':>7}{'lost':>6}{'doubled':>9}{'left':>6}{'seconds to recover':>20}{'at most':>9}"
+    terminalreporter.line(f"{'fault':68}{heads}")
     for row in ROWS.values():
         seconds = f"{sorted(row.recovery)[len(row.recovery) // 2]:.2f}" if row.recovery else "-"
-        line = f"{row.name:58}{row.tried:7}{row.lost:6}{row.doubled:9}{row.left_behind:6}{seconds:>20}"
+        most = f"{max(row.recovery):.2f}" if row.recovery else "-"
+        line = f"{row.name:68}{row.tried:7}{row.lost:6}{row.doubled:9}{row.left_behind:6}{seconds:>20}{most:>9}"
         terminalreporter.line(line)

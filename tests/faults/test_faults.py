@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import Fault, surroundings
+from conftest import Fault
+from left_behind import surroundings
 
 from graph.report import Report
 from graph.runner import Graph
