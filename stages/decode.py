@@ -27,18 +27,22 @@ class Decode(Source):
     "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still is
     shown until `end` or `until`; where there is neither it is one packet. `reader`: `auto` is PyAV, which reads every
     file right; decord's pictures come one level too dark on average, and it is there for constant or variable rates in
-    8-bit 4:2:0 without rotation. `threads`: of the decoder.
+    8-bit 4:2:0 without rotation. `threads`: of the decoder. `pixels`: `rgb` gives `frame`, 8 bits a sample, HDR
+    tone-mapped to BT.709; `source` gives `planes` instead, the samples that the file has, for an `encode` with `pixels:
+    source` (what is not planar YUV is RGB there, too).
 
     Facts of the stream: `rate` (exact; None where it varies), `variable`, `time_base`, `packets`, `duration` (seconds),
     `video` (the path), `colour` (matrix, range, primaries, transfer; None where the file says nothing), `sar`,
     `rotation` and `mirrored` (already applied: degrees clockwise, after mirroring left and right), `audio_offset`
-    (seconds from the first picture to the file's own sound).
+    (seconds from the first picture to the file's own sound); with `pixels: source` also `layout` (the pixel format,
+    width and height of the planes) and `light` (what HDR was made for, see `HDRLight`; None where nothing is said).
     """
 
     writes = {
         "frame": Array(np.uint8, "h w 3", "RGB, as displayed"),
         "source_index": Value("index of the picture in the file, by order of presentation"),
     }
+    planes = Array(np.uint8, "bytes", "the planes of the file's pixel format one after the other, as displayed")
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Decode(Source):
         end: float | None = None,
         reader: Literal["auto", "decord", "pyav"] = "auto",
         threads: int = 2,
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         from stages.media.probe import check_there
         from stages.media.stills import check_pictures
@@ -70,6 +75,9 @@ class Decode(Source):
         check_there(until, "audio")
         self.reader = reader
         self.threads = threads
+        self.pixels = pixels
+        if pixels == "source":
+            self.writes = {"planes": Decode.planes, "source_index": Decode.writes["source_index"]}
         self._reader: Reader | None = None
 
     def open(self) -> None:
@@ -82,7 +90,7 @@ class Decode(Source):
             with AudioReader(self.until) as sound:
                 duration = sound.duration
         self._stamp = _stamp(self.path)
-        self._reader = open_reader(self.path, self.reader, self.threads, self.fps)
+        self._reader = open_reader(self.path, self.reader, self.threads, self.fps, self.pixels)
         self.notes.extend(self._reader.notes)
         self._playlist = self._plan(self._reader, duration)
         self._next = 0
@@ -112,9 +120,12 @@ class Decode(Source):
         """The size of the pictures and what is known of the stream."""
         reader = self._opened()
         playlist = self._playlist
+        layout, light = reader.layout, reader.light
+        as_is = {"layout": layout.plain(), "light": light and light.plain()} if self.pixels == "source" else {}
         return Caps(
-            {"frame": (reader.height, reader.width, 3)},
+            {"planes": (layout.bytes,)} if as_is else {"frame": layout.shape},
             {
+                **as_is,
                 "rate": None if playlist.rate is None else str(playlist.rate),
                 "variable": playlist.rate is None,
                 "time_base": str(1 / playlist.rate if playlist.rate else reader.times.base),
@@ -136,7 +147,11 @@ class Decode(Source):
             self._tell_changed()
             return False
         index, packet.time = self._playlist.entry(self._next)
-        self._opened().read(index, packet.frame)
+        reader = self._opened()
+        if self.pixels == "source":
+            reader.read(index, packet.planes.reshape(reader.layout.shape))
+        else:
+            reader.read(index, packet.frame)
         packet.source_index = index
         self._next += 1
         return True

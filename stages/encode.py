@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from graph.stage import Array, Caps, Output, Packet, Sink
 
 if TYPE_CHECKING:
+    from stages.media.planes import Picture
     from stages.media.segments import Segments
     from stages.media.tracks import Track
-    from stages.media.writer import VideoWriter
+    from stages.media.writer import Pictures, VideoWriter
 
 Kept = Literal["subtitles", "chapters", "metadata", "audio"]
 
@@ -35,7 +36,10 @@ class Encode(Sink):
     key frame and can be played. A run with the same inputs and parameters goes on after the last whole one (`--resume`,
     or by itself where this stage's process was killed); in the end they are joined without encoding again.
 
-    `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless, RGB), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
+    `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`, which are encoded as
+    they are where the codec takes their pixel format, so that 10 bits and HDR stay; else it says what becomes of them.
+
+    `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
     better (h264: 16). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
@@ -45,6 +49,7 @@ class Encode(Sink):
     """
 
     reads = {"frame": Array(np.uint8, "h w 3", "RGB")}
+    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class Encode(Sink):
         keep: list[Kept] | None = None,
         threads: int = 2,
         segment: float = 20.0,
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         from stages.media.formats import codec_for, encoder_options
         from stages.media.probe import check_there
@@ -70,6 +76,9 @@ class Encode(Sink):
         self.provenance = provenance
         self.keep = keep or []
         self.threads = threads
+        self.pixels = pixels
+        if pixels == "source":
+            self.reads = {"planes": Encode.planes}
         if threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
         if segment < 0:
@@ -101,27 +110,15 @@ class Encode(Sink):
 
     def configure(self, caps: Caps) -> Caps:
         """Open the encoder for the size and rate of the stream."""
-        from stages.media.formats import written_colour
-        from stages.media.writer import Pictures, VideoWriter, check_encoder, pixels_for
+        from stages.media.writer import VideoWriter, check_encoder
 
         self._stream = stream = caps.stream
         if self.audio == SOURCE:
             self._take_sound_of_source()
         self._check_not_input()
-        height, width, _ = caps.shapes["frame"]
         self._rate = Fraction(stream["rate"]) if stream.get("rate") else None
-        colour = stream.get("colour") or {"matrix": "gbr", "range": "full", "primaries": None, "transfer": None}
-        pictures = Pictures(
-            width,
-            height,
-            time_base=1 / self._rate if self._rate else Fraction(stream.get("time_base") or Fraction(1, 90_000)),
-            rate=self._rate,
-            colour=written_colour(colour, self._codec, width, height),
-            sar=Fraction(stream.get("sar") or 1),
-        )
-        self._pixels = pixels_for(self._codec, pictures)
-        if self._pixels != self._codec.even:
-            self.notes.append(f"{width}x{height} is odd, which {self.codec} has in {self._pixels} only")
+        pictures = self._pictures(caps)
+        self._tell_changes(pictures)
 
         def open_writer(path: str) -> VideoWriter:
             return VideoWriter(path, pictures, self._codec, self._options, self.threads, self._metadata())
@@ -133,6 +130,39 @@ class Encode(Sink):
             self._writer = open_writer(self.path)
         self._first: Fraction | None = None
         return Caps()
+
+    def _pictures(self, caps: Caps) -> Pictures:
+        """What there is to encode."""
+        from stages.media.planes import RGB, Layout
+        from stages.media.writer import Pictures
+
+        stream = caps.stream
+        if self.pixels == "source":
+            layout = Layout(**stream["layout"])
+        else:
+            height, width, _ = caps.shapes["frame"]
+            layout = Layout(RGB, width, height)
+        return Pictures(
+            layout,
+            time_base=1 / self._rate if self._rate else Fraction(stream.get("time_base") or Fraction(1, 90_000)),
+            rate=self._rate,
+            colour=stream.get("colour") or {"matrix": "gbr", "range": "full", "primaries": None, "transfer": None},
+            sar=Fraction(stream.get("sar") or 1),
+        )
+
+    def _tell_changes(self, pictures: Pictures) -> None:
+        """Say what the codec cannot keep of the pictures, and tell the encoder what HDR was made for."""
+        from stages.media.formats import changes, pixels_for
+        from stages.media.light import HDRLight, light_options
+
+        self._layout = layout = pictures.layout
+        self._pixels = pixels_for(self._codec, layout)
+        self.notes.extend(changes(self.codec, self._codec, layout, pictures.colour))
+        if self.pixels == "source" and (light := self._stream.get("light")):
+            told = light_options(self._options, self._codec.encoder, HDRLight.from_plain(light))
+            self._options = self._options if told is None else told
+            if told is None:
+                self.notes.append(f"{self.codec} cannot be told here what its HDR was made for (display, light level)")
 
     def _make_segments(self, base: Fraction, open_writer: Callable[[str], VideoWriter]) -> Segments:
         import av
@@ -167,13 +197,19 @@ class Encode(Sink):
             if self._segments is None:
                 self._add_tracks(packet.time, self._opened().container)
         self._last = packet.time
+        image = self._image(packet)
         if self._segments is not None:
-            self._segments.write(packet.frame, packet.index, packet.time)
+            self._segments.write(image, packet.index, packet.time)
             return
         time = packet.time - self._first
-        self._opened().write(packet.frame, time)
+        self._opened().write(image, time)
         for track in self._tracks:
             track.advance(time)
+
+    def _image(self, packet: Packet) -> Picture:
+        if self.pixels == "rgb":
+            return cast("Picture", packet.frame)
+        return cast("Picture", packet.planes.reshape(self._layout.shape))
 
     def finish(self) -> Sequence[Output]:
         """End all tracks together and give the file its name."""

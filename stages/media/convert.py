@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.media.colour import WEIGHTS, Colour, matrix_for, range_for
-from stages.media.filters import Chain
+from stages.media.colour import RANGES, WEIGHTS, Colour, matrix_for, range_for
+from stages.media.filters import RESIZED, Chain
+from stages.media.planes import Layout, frame_of
 
 Picture = npt.NDArray[np.uint8]
 
@@ -70,6 +71,31 @@ class FromRGB:
     def __call__(self, image: Picture) -> Any:
         """The frame of a picture, uint8 (h, w, 3)."""
         frame = _rgb_frame(image) if self._rows is None else _full_range_frame(image, self._rows)
+        frame.pts, frame.time_base = 0, Fraction(1, 1)
+        return next(self._chain.push(frame))
+
+
+class FromPlanes:
+    """Planes to frames for an encoder: copied where it takes their pixel format and range, else by libswscale.
+
+    `colour`: of the pictures; `written`: of the video to be written; `pixels`: its pixel format.
+    """
+
+    def __init__(self, layout: Layout, pixels: str, colour: Colour, written: Colour) -> None:
+        self._layout = layout
+        self._chain: Chain | None = None
+        before, after = range_for(colour), range_for(written)
+        if pixels != layout.pixels or before != after:
+            scale, options = RESIZED
+            ranges = f"in_range={RANGES[before]}:out_range={RANGES[after]}"
+            filters = [(scale, f"{options}:{ranges}"), ("format", pixels)]
+            self._chain = Chain(layout.width, layout.height, layout.pixels, Fraction(1, 1), filters)
+
+    def __call__(self, image: Picture) -> Any:
+        """The frame of a picture, uint8 (bytes,)."""
+        frame = frame_of(image, self._layout)
+        if self._chain is None:
+            return frame
         frame.pts, frame.time_base = 0, Fraction(1, 1)
         return next(self._chain.push(frame))
 

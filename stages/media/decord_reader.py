@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import is_hdr
+from stages.media.light import HDRLight
+from stages.media.planes import RGB, Layout
 from stages.media.probe import VideoInfo
 
 Picture = npt.NDArray[np.uint8]
@@ -38,11 +40,12 @@ class DecordReader:
     name = "decord"
     still = False
     missing = 0
+    light: HDRLight | None = None
 
     def __init__(self, info: VideoInfo, threads: int = 2) -> None:
         import decord
 
-        self.width, self.height = info.width, info.height
+        self.layout = Layout(RGB, info.width, info.height)
         self.times, self.sar, self.colour = info.times, info.sar, info.colour
         self.orientation, self.audio_offset = info.orientation, info.audio_offset
         self.notes = list(info.notes)

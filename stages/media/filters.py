@@ -7,6 +7,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from stages.media.orientation import Orientation
+
 #: filters by name and arguments
 Filters = list[tuple[str, str]]
 
@@ -49,6 +51,25 @@ def filtered(frames: Iterator[Any], base: Fraction, filters: Filters) -> Iterato
         yield from (_timed(done, base) for done in chain.push(frame))
     if chain is not None:
         yield from (_timed(done, base) for done in chain.push(None))
+
+
+#: chroma at full size, and back: by libswscale without a shift in level or place
+RESIZED = ("scale", "flags=bilinear+accurate_rnd+full_chroma_int:in_chroma_loc=left:out_chroma_loc=left")
+
+
+def turned(orientation: Orientation, pixels: str) -> Filters:
+    """The filters that show planes of a pixel format as they are to be shown; luma stays as it is, bit for bit.
+
+    Chroma that has fewer samples lies between those of luma, and not in the same way across as along: it is turned at
+    full size.
+    """
+    filters: Filters = [("hflip", "")] if orientation.mirrored else []
+    quarters = (), ("clock",), ("clock", "clock"), ("cclock",)
+    filters += [("transpose", quarter) for quarter in quarters[orientation.turns]]
+    whole = pixels.replace("yuv4" + pixels[4:6], "yuv444")
+    if not filters or pixels == whole:
+        return filters
+    return [RESIZED, ("format", whole), *filters, RESIZED, ("format", pixels)]
 
 
 def _timed(frame: Any, base: Fraction) -> Any:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.media.colour import Colour
+from stages.media.colour import Colour, is_hdr, range_for
+from stages.media.planes import PLANAR, Layout, bits_of
 
 
 @dataclass(frozen=True)
 class VideoCodec:
     """A codec by its name here: FFmpeg's encoder, its defaults, and what it takes.
 
-    `crf`: default quality; None where the codec has none. `even`, `odd`: pixel formats for even and odd sizes.
+    `crf`: default quality; None where the codec has none. `even`, `odd`: what RGB of even and odd sizes is written as.
     """
 
     encoder: str
@@ -95,19 +96,54 @@ def encoder_options(name: str, crf: float | None, preset: str | None, threads: i
     return options[name]
 
 
-def written_colour(colour: Colour, codec: VideoCodec, width: int, height: int) -> Colour:
+def pixels_for(codec: VideoCodec, layout: Layout) -> str:
+    """The pixel format to write pictures in: for planes their own where the encoder takes it, else what loses least.
+
+    Encoders whose `odd` format differs have no odd sizes with fewer samples of chroma than of luma.
+    """
+    from av import Codec
+    from av.codec.codec import find_best_pix_fmt_of_list
+
+    if layout.is_rgb:
+        return codec.odd if layout.is_odd else codec.even
+    whole = layout.is_odd and codec.odd != codec.even
+    formats = [one.name for one in Codec(codec.encoder, "w").video_formats or ()]
+    taken = [name for name in formats if name == "p010le" or PLANAR.fullmatch(name)]
+    best, _ = find_best_pix_fmt_of_list([name for name in taken if not whole or "444" in name], layout.pixels)
+    return str(best.name) if best is not None else codec.even
+
+
+def written_colour(colour: Colour, codec: VideoCodec, layout: Layout) -> Colour:
     """The colour tags of the output: those of the input; for pictures that were RGB, those usual for the size.
 
-    Lossless FFV1 is RGB; ProRes has no tag for full range.
+    RGB in lossless FFV1 stays RGB; ProRes has no tag for full range.
     """
-    if codec.even == "bgr0":
+    if layout.is_rgb and codec.even == "bgr0":
         return {**colour, "matrix": "gbr", "range": "full"}
     if codec.encoder == "prores_ks":
         colour = {**colour, "range": "limited"}
     if colour.get("matrix") != "gbr":
         return colour
-    usual = "bt709" if min(width, height) >= 720 else "smpte170m"
+    usual = "bt709" if min(layout.width, layout.height) >= 720 else "smpte170m"
     return {"matrix": usual, "range": "limited", "primaries": "bt709", "transfer": "bt709"}
+
+
+def changes(name: str, codec: VideoCodec, layout: Layout, colour: Colour) -> list[str]:
+    """What becomes of pictures that the codec of this name does not take as they are, in sentences."""
+    pixels = pixels_for(codec, layout)
+    if layout.is_odd and codec.odd != codec.even and (layout.is_rgb or pixels != layout.pixels):
+        return [f"{layout.width}x{layout.height} is odd, which {name} has in {pixels} only"]
+    if layout.is_rgb:
+        return []
+    told = []
+    if pixels != layout.pixels:
+        before, after = bits_of(layout.pixels), bits_of(pixels)
+        fewer = f": {before} bits a sample become {after}" if after < before else ""
+        hdr = ", which can show bands in HDR" if after < 10 and is_hdr(colour) else ""
+        told.append(f"pictures in {layout.pixels} become {pixels}, which {name} takes here{fewer}{hdr}")
+    if range_for(written_colour(colour, codec, layout)) != range_for(colour):
+        told.append(f"full range becomes limited, since {name} has no tag for it")
+    return told
 
 
 def takes(allowed: dict[str, tuple[str, ...] | None], suffix: str, codec: str) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import Colour, colour_of
+from stages.media.light import HDRLight, light_of
 from stages.media.orientation import Orientation, orientation_of
 from stages.media.times import Times, constant_rate
 
@@ -28,7 +29,8 @@ class VideoInfo:
     none (then pictures are counted). `keys`: index of the pictures that decoding can begin at, and their decoding
     times. `open_gop`: a key picture is followed by some that are shown before it. `sar`: sample aspect ratio as
     displayed. `audio_offset`: seconds from the first picture to the beginning of the file's sound, None where it has
-    none. `missing`: pictures that the file announces but does not hold; `cut`: bytes of which the same is true.
+    none. `light`: what HDR was made for, where the file says it. `missing`: pictures that the file announces but does
+    not hold; `cut`: bytes of which the same is true.
     """
 
     path: str
@@ -46,6 +48,7 @@ class VideoInfo:
     open_gop: bool
     has_alpha: bool
     audio_offset: Fraction | None
+    light: HDRLight | None = None
     missing: int = 0
     cut: int = 0
 
@@ -159,6 +162,7 @@ def probe_video(path: str) -> VideoInfo:
         open_gop=_has_open_gop(rows),
         has_alpha=any(component.is_alpha for component in first.format.components),
         audio_offset=None if audio_start is None else audio_start - (first.pts or 0) * base,
+        light=light_of(first),
         missing=max(announced - len(rows), 0) if "mp4" in container.format.name else 0,
         cut=_bytes_missing(path),
     )

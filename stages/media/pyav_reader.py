@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import BT709, is_hdr
 from stages.media.convert import ToRGB
-from stages.media.filters import Filters, filtered
+from stages.media.filters import Filters, filtered, turned
+from stages.media.planes import RGB, Layout, bits_of, carried, take_planes
 from stages.media.probe import VideoInfo, decoded, open_input, video_stream
 
 Picture = npt.NDArray[np.uint8]
@@ -22,22 +23,29 @@ HELD_FRAMES = 32
 
 
 class PyAVReader:
-    """See `Reader`. Interlaced video is deinterlaced (yadif), PQ and HLG are tone-mapped to BT.709 (libswscale)."""
+    """See `Reader`. Interlaced video is deinterlaced (yadif).
+
+    As RGB, PQ and HLG are tone-mapped to BT.709 by libswscale's perceptual intent: a spline over intensity in IPT with
+    PQ, whose knee is placed after SMPTE ST 2094-10, from the peak that the file states to 203 cd/m². With `pixels:
+    source` the planes are given as they are, turned as displayed; what is not planar YUV becomes RGB there as well.
+    """
 
     name = "pyav"
     still = False
 
-    def __init__(self, info: VideoInfo, threads: int = 2) -> None:
+    def __init__(self, info: VideoInfo, threads: int = 2, pixels: Literal["rgb", "source"] = "rgb") -> None:
         self.info = info
-        self.width, self.height = info.width, info.height
+        kept = carried(info.pixels) if pixels == "source" else None
+        self.layout = Layout(kept or RGB, info.width, info.height)
         self.times, self.sar = info.times, info.sar
         self.orientation, self.audio_offset = info.orientation, info.audio_offset
         self.notes = list(info.notes)
         self.about = info.about
         self.missing = 0
-        self.colour = BT709 if is_hdr(info.colour) else info.colour
+        self.colour = BT709 if self.layout.is_rgb and is_hdr(info.colour) else info.colour
+        self.light = None if self.layout.is_rgb else info.light
         self._threads = threads
-        self._filters = _filters(info, self.notes)
+        self._filters = _filters(info, self.layout, self.notes)
         self._to_rgb = ToRGB(info.colour, info.width, info.height, threads)
         self._held: OrderedDict[int, Any] = OrderedDict()
         self._most_held = max(min(HELD_FRAMES, HELD_BYTES // (info.width * info.height * 2)), 4)
@@ -47,8 +55,10 @@ class PyAVReader:
     def read(self, index: int, out: Picture) -> None:
         """See `Reader`."""
         frame = self._find(index)
-        image = self._rgb(frame)
-        self.info.orientation.apply(image, out)
+        if self.layout.is_rgb:
+            self.info.orientation.apply(self._rgb(frame), out)
+        else:
+            take_planes(frame, self.layout, out)
 
     def close(self) -> None:
         """See `Reader`."""
@@ -143,14 +153,19 @@ def pixels_of(frame: Any, channels: int) -> Picture:
     return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
 
 
-def _filters(info: VideoInfo, notes: list[str]) -> Filters:
-    """The filters that a video needs, each told in the notes."""
+def _filters(info: VideoInfo, layout: Layout, notes: list[str]) -> Filters:
+    """The filters that a video needs, each told in the notes where one might not expect it."""
     filters: Filters = []
     if info.interlaced:
         filters.append(("yadif", "mode=send_frame:deint=interlaced"))
         notes.append("interlaced video is deinterlaced (yadif)")
+    if not layout.is_rgb:
+        return [*filters, *turned(info.orientation, layout.pixels)]
     if is_hdr(info.colour):
         filters.append(("scale", "out_primaries=bt709:out_transfer=bt709:intent=0"))
         filters.append(("format", "gbrp"))
-        notes.append(f"HDR ({info.colour['transfer']}) is tone-mapped to BT.709")
+        how = "libswscale's perceptual curve, a spline in PQ with its knee after SMPTE ST 2094-10"
+        notes.append(f"HDR ({info.colour['transfer']}) is tone-mapped to BT.709 with 8 bits ({how})")
+    elif (bits := bits_of(info.pixels)) > 8:
+        notes.append(f"the video has {bits} bits a sample, of which 8 are kept here")
     return filters

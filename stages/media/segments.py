@@ -154,7 +154,7 @@ class Segments:
         return sum(segment.packets for segment in self.whole)
 
     def write(self, image: Picture, index: int, time: Fraction) -> None:
-        """Encode the picture of packet `index`, uint8 (h, w, 3) RGB, shown from `time` (packets' clock) on."""
+        """Encode the picture of packet `index`, uint8 in its layout's shape, shown from `time` (packets' clock) on."""
         self.begin()
         if self.whole and index < self.whole[-1].after:
             return  # packets that no stage skips may come again where the first of all was skipped

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import Colour
+from stages.media.light import HDRLight
 from stages.media.orientation import Orientation
+from stages.media.planes import RGB, Layout
 from stages.media.probe import check_there
 from stages.media.times import Times
 
@@ -62,6 +64,7 @@ class StillsReader:
     name = "opencv"
     missing = 0
     colour: Colour = {"matrix": "gbr", "range": "full", "primaries": "bt709", "transfer": "iec61966-2-1"}
+    light: HDRLight | None = None
     sar = Fraction(1)
     orientation = Orientation()
     audio_offset: Fraction | None = None
@@ -73,8 +76,9 @@ class StillsReader:
         self.times = Times(np.arange(len(images), dtype=np.int64), 1 / rate, rate, 1 / rate)
         self.notes: list[str] = []
         self._last = (0, load_image(images[0]))
-        self.height, self.width, _ = self._last[1].shape
-        self.about = f"{len(images)} image{'s' * (not self.still)} of {self.width}x{self.height}"
+        height, width, _ = self._last[1].shape
+        self.layout = Layout(RGB, width, height)
+        self.about = f"{len(images)} image{'s' * (not self.still)} of {width}x{height}"
 
     def read(self, index: int, out: Picture) -> None:
         """See `Reader`; ValueError where the images differ in size."""
@@ -83,7 +87,8 @@ class StillsReader:
             if image.shape != self._last[1].shape:
                 raise ValueError(
                     f"{self._images[index]} is {image.shape[1]}x{image.shape[0]}, "
-                    f"but {self._images[0]} is {self.width}x{self.height}: the images of a sequence have one size"
+                    f"but {self._images[0]} is {self.layout.width}x{self.layout.height}: "
+                    "the images of a sequence have one size"
                 )
             self._last = (index, image)
         np.copyto(out, self._last[1])

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour, code
-from stages.media.convert import FromRGB
-from stages.media.formats import VideoCodec, container_of
+from stages.media.convert import FromPlanes, FromRGB
+from stages.media.formats import VideoCodec, container_of, pixels_for, written_colour
+from stages.media.planes import Layout
 
 Picture = npt.NDArray[np.uint8]
 
@@ -24,10 +25,12 @@ FRAGMENT = 1.0
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is to be encoded: the size, the ticks that times are counted in, the rate (None: variable), the colours."""
+    """What is to be encoded: how it lies in memory, the ticks that times are counted in, the rate (None: variable).
 
-    width: int
-    height: int
+    `colour`: what the pictures are in; `sar`: sample aspect ratio.
+    """
+
+    layout: Layout
     time_base: Fraction
     rate: Fraction | None
     colour: Colour
@@ -58,11 +61,16 @@ class VideoWriter:
         self.frames = 0
         self.end = Fraction(0)
         self._base, self._rate = pictures.time_base, pictures.rate
-        self.pixels = pixels_for(codec, pictures)
+        layout, pixels = pictures.layout, pixels_for(codec, pictures.layout)
+        written = written_colour(pictures.colour, codec, layout)
         self.container = av.open(self.partial, "w", options=_container_options(path))
         self.container.metadata.update(metadata or {})
-        self._from_rgb = FromRGB(pictures.colour, pictures.width, pictures.height, self.pixels)
-        self._tags = tags(pictures.colour)
+        self._coded: FromRGB | FromPlanes
+        if layout.is_rgb:
+            self._coded = FromRGB(written, layout.width, layout.height, pixels)
+        else:
+            self._coded = FromPlanes(layout, pixels, pictures.colour, written)
+        self._tags = tags(written)
         self._stream: Any = self.container.add_stream(codec.encoder, rate=pictures.rate or Fraction(30))
         if codec.encoder in ("libx265", "hevc_nvenc") and container_of(path) in (".mp4", ".mov"):
             self._stream.codec_context.codec_tag = "hvc1"
@@ -77,8 +85,8 @@ class VideoWriter:
         self._done = False
 
     def write(self, image: Picture, time: Fraction) -> None:
-        """Encode an RGB picture, uint8 (h, w, 3), shown from `time` seconds of the output on; times rise."""
-        frame = self._from_rgb(image)
+        """Encode a picture, uint8 in its layout's shape, shown from `time` seconds of the output on; times rise."""
+        frame = self._coded(image)
         frame.colorspace, frame.color_range = self._tags[:2]
         frame.color_primaries, frame.color_trc = self._tags[2:]
         frame.pts, frame.time_base = round(time / self._base), self._base
@@ -150,25 +158,23 @@ class VideoWriter:
             self.container.mux(packet)
 
 
-def pixels_for(codec: VideoCodec, pictures: Pictures) -> str:
-    """The pixel format that a codec has for pictures of this size."""
-    return codec.odd if pictures.width % 2 or pictures.height % 2 else codec.even
-
-
 def open_encoder(context: Any, pictures: Pictures, codec: VideoCodec, options: dict[str, str], threads: int) -> None:
     """Open PyAV's context of an encoder; ValueError where it cannot be used."""
     import av
 
-    context.width, context.height, context.pix_fmt = pictures.width, pictures.height, pixels_for(codec, pictures)
+    layout = pictures.layout
+    context.width, context.height, context.pix_fmt = layout.width, layout.height, pixels_for(codec, layout)
     context.time_base = pictures.time_base
     context.sample_aspect_ratio = pictures.sar
-    context.colorspace, context.color_range, context.color_primaries, context.color_trc = tags(pictures.colour)
+    context.colorspace, context.color_range, context.color_primaries, context.color_trc = tags(
+        written_colour(pictures.colour, codec, layout)
+    )
     context.thread_count = threads
     context.options = options
     try:
         context.open(strict=False)
     except av.FFmpegError as error:
-        size = f"{pictures.width}x{pictures.height}"
+        size = f"{layout.width}x{layout.height}"
         raise ValueError(f"the encoder {codec.encoder} cannot be used here for {size} ({error.strerror})") from None
 
 

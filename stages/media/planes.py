@@ -1,0 +1,106 @@
+"""Pictures as a file has them: the planes of a pixel format one after the other, in one array of bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+#: planar YUV without transparency, 8 bits a sample or 9 to 16 in little-endian pairs of bytes
+PLANAR = re.compile(r"yuv4\d\dp(\d+le)?")
+
+RGB = "rgb24"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a picture lies in memory: `pixels` is planar YUV by FFmpeg's name (`yuv420p10le`), or `rgb24`."""
+
+    pixels: str
+    width: int
+    height: int
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether pictures are RGB and not YUV."""
+        return self.pixels == RGB
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether the width or the height is odd."""
+        return bool(self.width % 2 or self.height % 2)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a picture as an array of uint8: (height, width, 3) for RGB, (bytes,) for planes."""
+        return (self.height, self.width, 3) if self.is_rgb else (self.bytes,)
+
+    @property
+    def bytes(self) -> int:
+        """Of a whole picture."""
+        return self.width * self.height * 3 if self.is_rgb else sum(rows * width for rows, width in self.sizes)
+
+    @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Rows of each plane, and the bytes of a row."""
+        from av import VideoFormat
+
+        components = VideoFormat(self.pixels, self.width, self.height).components
+        return [(one.height, one.width * (1 + (one.bits > 8))) for one in components]
+
+    def plain(self) -> dict[str, Any]:
+        """As a fact of the stream; `Layout(**plain)` is the way back."""
+        return asdict(self)
+
+
+def carried(pixels: str) -> str | None:
+    """The name in a `Layout` of a decoder's pixel format; None where its pictures have to become RGB."""
+    # JPEG's own names say full range, which the colour facts say as well
+    name = pixels.replace("yuvj", "yuv")
+    return name if PLANAR.fullmatch(name) else None
+
+
+def bits_of(pixels: str) -> int:
+    """The bits of a sample of a pixel format."""
+    from av import VideoFormat
+
+    return max(int(component.bits) for component in VideoFormat(pixels, 2, 2).components)
+
+
+def take_planes(frame: Any, layout: Layout, out: Picture) -> None:
+    """Copy a decoded frame's planes into `out`, uint8 (bytes,); a frame of another kind is converted first."""
+    if carried(frame.format.name) != layout.pixels or (frame.width, frame.height) != (layout.width, layout.height):
+        frame = frame.reformat(layout.width, layout.height, layout.pixels)
+    for inside, plane in zip(_inside(frame, layout), _planes(out, layout), strict=True):
+        plane[...] = inside
+
+
+def frame_of(image: Picture, layout: Layout) -> Any:
+    """A PyAV frame with a copy of a picture, uint8 (bytes,)."""
+    from av import VideoFrame
+
+    frame = VideoFrame(layout.width, layout.height, layout.pixels)
+    for inside, plane in zip(_inside(frame, layout), _planes(image, layout), strict=True):
+        inside[...] = plane
+    return frame
+
+
+def _inside(frame: Any, layout: Layout) -> Iterator[Picture]:
+    """Views of a frame's planes, each uint8 (rows, bytes of a row)."""
+    for plane, (rows, width) in zip(frame.planes, layout.sizes, strict=True):
+        yield np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :width]
+
+
+def _planes(image: Picture, layout: Layout) -> Iterator[Picture]:
+    """Views of a picture's planes, each uint8 (rows, bytes of a row)."""
+    begin = 0
+    for rows, width in layout.sizes:
+        yield image[begin : begin + rows * width].reshape(rows, width)
+        begin += rows * width
