@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+
+ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
+RUNTIME = {"cpu": CPU, "cuda": CUDA, "tensorrt": "TensorrtExecutionProvider", "openvino": "OpenVINOExecutionProvider"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,31 @@ def open_network(
     return Network(session, used, path)
 
 
+def open_session(
+    path: str | Path, provider: str = "auto", threads: int = 0, gpu: int = 0
+) -> onnxruntime.InferenceSession:
+    """Open a network on a provider that a user names; `auto` is CUDA where there is a GPU, else the CPU.
+
+    `threads` 0: ONNX Runtime's choice; `gpu`: which one, of several. Raises ValueError where the file is missing, is no
+    network, or the provider is not there or cannot be used: another one is never taken in its place.
+    """
+    import onnxruntime
+
+    if provider not in get_args(ProviderName):
+        raise ValueError(f"provider: {provider!r} is none of {', '.join(get_args(ProviderName))}")
+    if not Path(path).is_file():
+        raise ValueError(f"no such ONNX file: {path}")
+    there = onnxruntime.get_available_providers()
+    wanted = RUNTIME[provider] if provider != "auto" else CUDA if CUDA in there and _has_gpu() else CPU
+    if wanted not in there:
+        raise ValueError(f"provider: {provider} is not in the ONNX Runtime that is installed")
+    on = {"device_id": gpu} if wanted in (CUDA, RUNTIME["tensorrt"]) else {}
+    session = _session(str(path), path, [(wanted, on)], threads)
+    if (used := session.get_providers()[0]) != wanted:
+        raise ValueError(f"provider: {provider} cannot be used here: ONNX Runtime fell back to {used}")
+    return session
+
+
 def _providers(device: str) -> Sequence[str | tuple[str, Mapping[str, Any]]]:
     import onnxruntime
 
@@ -80,7 +108,7 @@ def _has_gpu() -> bool:
 
 
 def _session(
-    model: bytes, path: Path, providers: Sequence[str | tuple[str, Mapping[str, Any]]], threads: int
+    model: bytes | str, path: str | Path, providers: Sequence[str | tuple[str, Mapping[str, Any]]], threads: int
 ) -> onnxruntime.InferenceSession:
     import onnxruntime
 

@@ -17,7 +17,7 @@ from torch.jit._trace import TracerWarning
 
 from models.diff2lip.conditions import SIZE, SPLIT, Conditions, lower_half
 from models.diff2lip.network import Network
-from models.providers import open_session
+from models.onnx import open_session
 
 SPEECH, STEP = "speech.onnx", "step.onnx"
 OPSET = 18

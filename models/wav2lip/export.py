@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.jit._trace import TracerWarning
 
-from models.providers import open_session
+from models.onnx import open_session
 from models.wav2lip.network import SIZE, Network
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from models.diff2lip.conditions import Conditions
 from models.diff2lip.export import STEP, OnnxDenoiser, export
 from models.diff2lip.generator import Diff2Lip
 from models.diff2lip.schedule import alpha_bars
-from models.providers import open_session
+from models.onnx import open_session
 
 
 @pytest.fixture(scope="module")
