@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
+from graph.load import parameters
 from graph.runner import Graph
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +46,24 @@ def test_every_frame_has_its_line(found):
 
 
 def test_faces_alone_writes_the_same_lines(found, tmp_path):
-    report = Graph.load(PIPELINES / "faces.yaml").run(output=str(tmp_path / "faces.jsonl"))
+    picture = tmp_path / "faces.png"
+    report = Graph.load(PIPELINES / "faces.yaml").run(output=str(tmp_path / "faces.jsonl"), picture=str(picture))
     assert report.exit_code == 0
     assert lines_of(tmp_path / "faces.jsonl") == found[0]
+    shown = cv2.imread(str(picture))
+    assert shown.shape[1] == 512 and 512 < shown.shape[0] < 560, "one frame, and a line below it"
+
+
+def test_ids_of_faces_are_those_that_lipsync_takes():
+    """They depend on what is detected: in the same frames, by the same detector, in all graphs."""
+
+    def sought(name):
+        one = Graph.load(PIPELINES / f"{name}.yaml").check().stages["detect"]
+        return {key: parameter.default for key, parameter in parameters(one.cls).items()} | one.params
+
+    assert sought("survey")["every"] == 5
+    for name in ("faces", "faces_annotated", "people"):
+        assert sought(name) == sought("survey")
 
 
 def test_landmarks_move_with_the_camera_and_no_more(found):

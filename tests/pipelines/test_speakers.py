@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ SAMPLES = ROOT / "pipelines" / "samples"
 TURN = 1.2
 RATE = 25
 SIDE = 512
+#: frames at the beginning in which the right face is hidden
+HIDDEN = 10
 
 Frames = list[npt.NDArray[np.uint8]]
 
@@ -52,10 +55,14 @@ def twins(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two faces side by side; a.wav (mono, 16 kHz) speaks in the first turn, b.wav (stereo, 32 kHz) in the second."""
+    """Two faces side by side, the right one hidden at first; a.wav (mono, 16 kHz) speaks in the first turn, b.wav
+    (stereo, 32 kHz) in the second.
+    """
     folder = tmp_path_factory.mktemp("speakers")
-    frames = frames_of(SAMPLES / "portrait.mp4")[: round(2 * TURN * RATE)]
-    write_video(folder / "two.mp4", [twins(frame) for frame in frames])
+    frames = [twins(frame) for frame in frames_of(SAMPLES / "portrait.mp4")[: round(2 * TURN * RATE)]]
+    for frame in frames[:HIDDEN]:
+        frame[90:300, SIDE + 150 : SIDE + 370] = (150, 140, 135)
+    write_video(folder / "two.mp4", frames)
     speech, rate = soundfile.read(SAMPLES / "speech.wav")
     turn = round(TURN * rate)
     silence = np.zeros(turn)
@@ -73,7 +80,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
     def run(graph: str, **inputs: object) -> Report:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GRAPHRUN_HOME", str(home))
-            values = {"video": str(folder / "two.mp4"), "output": str(folder / f"{graph}.mp4"), **inputs}
+            values = {"video": str(folder / "two.mp4"), **inputs}
             report = Graph.load(ROOT / "pipelines" / f"{graph}.yaml").run(values)
         assert report.status == "done", report.error
         return report
@@ -95,20 +102,49 @@ def apertures(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
     return of(slice(SIDE)), of(slice(SIDE, None))
 
 
+def ids_of(folder: Path, run: Callable[..., Report]) -> list[str]:
+    """The ids of the left and of the right face, as a person learns them from faces.yaml."""
+    run("faces", output=str(folder / "faces.jsonl"), picture=str(folder / "faces.png"))
+    faces = json.loads((folder / "faces.jsonl").read_text().splitlines()[-1])["faces"]
+    return [str(face["id"]) for face in sorted(faces, key=lambda face: face["box"][0])]
+
+
+@pytest.mark.slow
 def test_each_mouth_follows_its_own_sound(folder: Path, run: Callable[..., Report]) -> None:
-    speakers = {"left": str(folder / "a.wav"), "right": str(folder / "b.wav")}
+    one, two = ids_of(folder, run)
+    speakers = {one: str(folder / "a.wav"), two: str(folder / "b.wav")}
     report = run("speakers", speakers=speakers, output=str(folder / "out.mp4"))
     count, turn = round(2 * TURN * RATE), round(TURN * RATE)
-    for one in ("left", "right"):
-        assert report.stages[f"diffuse.{one}"]["counts"] == {"drawn": count}
+    assert report.stages[f"diffuse.{one}"]["counts"] == {"drawn": count}
+    passed = report.stages[f"diffuse.{two}"]["counts"]["no_face"]
+    assert HIDDEN <= passed <= HIDDEN + 5, "who is not there passes through, and is counted"
+    assert report.stages[f"diffuse.{two}"]["counts"]["drawn"] == count - passed
     left, right = apertures(folder / "out.mp4")
     assert len(left) == count
-    # the mouth opens before the sound, and what the codec and the mesh shake is less than what speech moves
-    early, late = slice(2, turn - 6), slice(turn + 4, count - 2)
+    # the mouth opens before the sound; what the codec and the mesh shake is less than what speech moves
+    early, late = slice(passed + 2, turn - 6), slice(turn + 4, count - 2)
     assert np.ptp(left[early]) > 3 * np.ptp(left[late])
     assert np.ptp(right[late]) > 3 * np.ptp(right[early])
     check_sound(folder)
     check_outside(folder)
+
+
+@pytest.mark.slow
+def test_everyone_speaks(folder: Path, run: Callable[..., Report]) -> None:
+    report = run("everyone", audio=str(folder / "a.wav"), output=str(folder / "all.mp4"))
+    drawn = [name for name in report.stages if name.startswith("diffuse")]
+    assert len(drawn) == 2
+    left, right = apertures(folder / "all.mp4")
+    turn = round(TURN * RATE)
+    early, late = slice(HIDDEN + 7, turn - 6), slice(turn + 4, -2)
+    for mouth in (left, right):
+        assert mouth[early].mean() > 1.5 * mouth[late].mean()
+    assert np.corrcoef(left[HIDDEN + 2 :], right[HIDDEN + 2 :])[0, 1] > 0.8
+
+
+def test_all_is_not_one_face() -> None:
+    with pytest.raises(ValueError, match=r"face all is not one face: pipelines/everyone\.yaml has every face speak"):
+        Track(face="all")
 
 
 def check_sound(folder: Path) -> None:

@@ -1,0 +1,71 @@
+"""people: who is to be seen in a video, as a map of tracks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graph.stage import Array, Output, Packet, Sink
+from models.faces import COLUMNS, MOST_FACES
+
+if TYPE_CHECKING:
+    from models.faces.cast import Appearance
+
+
+class People(Sink):
+    """Write who is to be seen as JSON, `{"0": "0,3", "1": "1"}`: a person's first track, and all of the person's.
+
+    A track ends at a cut, or where a face is hidden for too long; tracks that look alike and are never there at once
+    are taken for one person. At most `most` people are written, those seen longest first; what lasts less than `least`
+    seconds is no one. Counts `tracks`, and those `left_out`, which are noted. It is an error if nobody is to be seen.
+    """
+
+    reads = {
+        "frame": Array(np.uint8, "h w 3"),
+        "faces": Array(np.float32, f"<={MOST_FACES} {COLUMNS}"),
+        "ids": Array(np.int32, f"<={MOST_FACES}"),
+    }
+
+    def __init__(self, path: str, most: int = 4, least: float = 0.5) -> None:
+        if not 1 <= most <= 16:
+            raise ValueError(f"most has to lie between 1 and 16, not {most}")
+        if least < 0:
+            raise ValueError(f"least has to be a number of seconds, not {least}")
+        self.path = Path(path)
+        self.most = most
+        self.least = least
+
+    def open(self) -> None:
+        """Nobody was seen yet."""
+        from models.faces.cast import Cast
+
+        self._cast = Cast()
+        self._frames = 0
+
+    def process(self, packet: Packet) -> None:
+        """Look who is there."""
+        self._cast.see(packet.frame, packet.faces, packet.ids.tolist(), float(packet.time))
+        self._frames += 1
+
+    def finish(self) -> Sequence[Output]:
+        """Write the map."""
+        people, left = self._cast.people(self.most, self.least)
+        if not people:
+            raise ValueError(f"no face is to be seen for {self.least:g} s or more")
+        self.counts["tracks"] = len(self._cast.found)
+        self.counts["left_out"] = len(left)
+        if long := [one for one in left if one.last - one.first >= self.least]:
+            self.notes.append(f"there are more than {self.most} people; left out: {', '.join(map(_told, long))}")
+        found = {str(person[0].id): ",".join(str(one.id) for one in person) for person in people}
+        part = self.path.with_name(f"{self.path.name}.part")
+        part.write_text(json.dumps(found, indent=1) + "\n")
+        part.replace(self.path)
+        return [Output(str(self.path), frames=self._frames, about=f"{len(found)} people")]
+
+
+def _told(one: Appearance) -> str:
+    return f"track {one.id} ({one.first:.1f} to {one.last:.1f} s)"
