@@ -11,7 +11,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from models.registry import Installed, Model, add, find_model, models_home, sha256_of
+from models.known import Model
+from models.registry import Installed, add, find_model, models_home, sha256_of
 
 BLOCK = 1 << 18
 TIMEOUT = 30

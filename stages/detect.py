@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Detect(Stage):
     """Find the faces of each frame, largest first, with five points each.
 
-    `model` is embedded for blazeface and blazeface_short; for the others name their ONNX file as `weights`. `size` is
-    the longer side of the picture that the network sees. With `every: n` only each n-th frame is searched and the
+    `model` is embedded for blazeface and blazeface_short; the weights of the others are added once (`graphrun models`
+    tells from where), or their ONNX file is named as `weights`. `size` is the longer side of the picture that the
+    network sees. With `every: n` only each n-th frame is searched and the
     others get no rows: `track` and `mesh` follow faces between. Holds no state, so `workers` may be many.
     """
 
@@ -55,7 +56,7 @@ class Detect(Stage):
         self.detector: Detector | None = None
 
     def open(self) -> None:
-        from models.faces.detectors import open_detector
+        from models.faces.detectors import licence_of, open_detector
 
         self.detector = open_detector(
             self.model,
@@ -66,6 +67,8 @@ class Detect(Stage):
             score=self.score,
             nms=self.nms,
         )
+        if self.weights is None and (notice := licence_of(self.model)):
+            self.notes.append(notice)
 
     def about(self) -> dict[str, Any]:
         if self.detector is None:

@@ -56,6 +56,11 @@ class Detector(ABC):
         self._canvas: Frame = np.zeros((0, 0, 3), np.uint8)
         self._tensor: Floats = np.zeros((1, 3, 0, 0), np.float32)
 
+    @staticmethod
+    def change(model: bytes) -> bytes:
+        """What is opened, of the bytes of a published file."""
+        return model
+
     @abstractmethod
     def decode(self, outputs: Outputs, height: int, width: int) -> Candidates:
         """What the network's outputs for an input of that size say, above `self.score`; not yet suppressed."""

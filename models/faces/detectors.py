@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -44,8 +45,8 @@ def open_detector(
     Raises ValueError where the weights are missing or do not fit, or `size` does not.
     """
     path, sha256 = (Path(weights), None) if weights is not None else locate(name)
-    network = open_network(path, device, threads=threads, sha256=sha256)
     kind = DETECTORS[name]
+    network = open_network(path, device, threads=threads, sha256=sha256, change=kind.change)
     if name == "retinaface" and len(network.session.get_outputs()) == 9:
         kind = Scrfd
     detector = kind(network, size=size, score=score, nms=nms)
@@ -55,3 +56,19 @@ def open_detector(
         outputs = ", ".join(f"{output.name} {output.shape}" for output in network.session.get_outputs())
         raise ValueError(f"{path} does not have the outputs of {name}, but {outputs}") from None
     return detector
+
+
+def licence_of(name: DetectorName) -> str | None:
+    """What has to be told before the first use of a detector's weights on this machine; None at every later call."""
+    from models import registry
+
+    return registry.licence_notice(name) if name in registry.MODELS else None
+
+
+def check_weights(name: str, file: Path) -> None:
+    """Raise ValueError unless the file is an ONNX graph with the inputs and outputs of a detector."""
+    for known in get_args(DetectorName):
+        if known == name:
+            open_detector(known, weights=file, device="cpu")
+            return
+    raise ValueError(f"{name} is no detector")

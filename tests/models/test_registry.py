@@ -24,10 +24,14 @@ def added(wav2lip_file):
 
 def test_says_what_there_is_and_under_which_licence():
     listed = registry.list_models()
-    assert [model.name for model, _ in listed] == ["diff2lip", "wav2lip", "wav2lip_gan"]
-    assert all(at_hand is None and model.licence and model.uses and model.where for model, at_hand in listed)
+    detectors = ["centerface", "yunet", "scrfd", "retinaface", "yolo_face", "s3fd"]
+    assert [model.name for model, _ in listed] == ["diff2lip", "wav2lip", "wav2lip_gan", *detectors]
+    assert all(at_hand is None and model.licence and model.where and model.size for model, at_hand in listed)
+    free = [model.name for model, _ in listed if not model.uses]
+    assert free == ["centerface", "yunet", "s3fd"]
+    assert [model.name for model, _ in listed if model.detects] == detectors
     assert registry.find_model("diff2lip").licence == "CC BY-NC 4.0"
-    with pytest.raises(ValueError, match=r"no model 'wav2lap' \(there are: diff2lip, wav2lip, wav2lip_gan\)"):
+    with pytest.raises(ValueError, match=r"no model 'wav2lap' \(there are: diff2lip, wav2lip, wav2lip_gan, "):
         registry.find_model("wav2lap")
 
 
