@@ -39,6 +39,14 @@ def load_ray() -> Any:
     return ray
 
 
+def _unreached(address: str | None, error: Exception) -> str:
+    """Why there is no cluster, and what may help."""
+    said = f"--on ray: {str(error).splitlines()[0]}"
+    if isinstance(error, ConnectionError) and (address or "").startswith("ray://"):
+        said += " (is the port that of Ray's client server? does the cluster want a token: RAY_AUTH_MODE=token?)"
+    return said
+
+
 class _Board:
     """Where tasks say how far they are: the last word of each that was not yet read."""
 
@@ -69,8 +77,8 @@ class RayPlace:
         if self._is_own:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="error")
-            except ConnectionError as error:
-                raise GraphMistakes([Mistake(None, f"--on ray: {str(error).splitlines()[0]}")]) from None
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise GraphMistakes([Mistake(None, _unreached(address, error))]) from None
         self._refs: dict[Any, int] = {}
         self._looked = 0.0
         try:
@@ -123,7 +131,7 @@ class RayPlace:
             scheduling_strategy="SPREAD",
         )
         taken = {path: ref for path, ref in self._carried.items() if path in job.inputs.values()}
-        self._refs[task.remote(job.plain(), number, self._board, taken, sys.path)] = number
+        self._refs[task.remote(job.plain(), number, self._board, taken, sys.path, str(Path.cwd()))] = number
 
     def wait(self, seconds: float) -> list[tuple[int, Word]]:
         """See `Place`."""
@@ -178,10 +186,17 @@ def _missing(nodes: list[dict[str, float]], needs: Needs, name: str) -> str:
     return f"no node of the cluster has what a run of '{name}' needs: {', '.join(lacks)}"
 
 
-def _task(plain: dict[str, Any], number: int, board: Any, carried: dict[str, Any], paths: list[str]) -> dict[str, Any]:
-    """A run, on the main thread of a process of Ray's; the report, with the node it ran on."""
+def _task(
+    plain: dict[str, Any], number: int, board: Any, carried: dict[str, Any], paths: list[str], folder: str
+) -> dict[str, Any]:
+    """A run, on the main thread of a process of Ray's; the report, with the node it ran on.
+
+    `folder`: where the one who asked is, which relative paths start from.
+    """
     import ray
 
+    if Path(folder).is_dir():
+        os.chdir(folder)
     sys.path.extend(path for path in paths if path not in sys.path)
     node = f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
     job = Job(**plain)
@@ -195,11 +210,11 @@ def _task(plain: dict[str, Any], number: int, board: Any, carried: dict[str, Any
             told = time.monotonic()
             board.tell.remote(number, {"progress": {**word["progress"], "node": node}})
 
-    with scratch() as folder:
+    with scratch() as spare:
         inputs = dict(job.inputs)
         for at, (path, ref) in enumerate(carried.items()):
             if not Path(path).exists():
-                local = _unpack(ray.get(ref), folder / str(at))
+                local = _unpack(ray.get(ref), spare / str(at))
                 inputs = {name: local if value == path else value for name, value in inputs.items()}
         return {**perform(replace(job, inputs=inputs), tell), "node": node}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -226,3 +227,53 @@ def test_two_nodes_are_almost_twice_as_fast_where_no_core_is_needed_as_simulated
     one = timed("one", 0.15)
     assert one / two >= 1.9, (one, two)
     assert (one, two) == pytest.approx(two_nodes(800, 0.15, start), rel=0.1)
+
+
+def graphrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from graph.cli import main; raise SystemExit(main())", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+def clips(folder: Path, count: int, broken: tuple[int, ...] = ()) -> None:
+    """The sample's first bytes under many names; of the broken ones not even a header."""
+    whole = (SAMPLES / "portrait.mp4").read_bytes()
+    (folder / "in").mkdir()
+    for at in range(count):
+        (folder / f"in/{at:02}.mp4").write_bytes(b"no video" if at in broken else whole)
+
+
+@pytest.mark.slow
+def test_of_twenty_clips_on_the_cluster_two_are_broken(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    clips(tmp_path, 20, broken=(4, 15))
+    words = ["batch", str(SAMPLES.parent / "transcode.yaml"), "video=in/*.mp4", "output=out/{stem}.mp4"]
+    ended = graphrun(tmp_path, *words, "--set", "decode.end=0.2", "--on", "ray")
+    assert ended.returncode == 1, ended.stderr
+    assert "18 done, 2 failed" in ended.stdout
+    assert len([line for line in ended.stdout.splitlines() if "in/04.mp4" in line or "in/15.mp4" in line]) == 2
+    assert sorted(int(one.stem) for one in (tmp_path / "out").iterdir()) == [
+        at for at in range(20) if at not in (4, 15)
+    ]
+
+
+@pytest.mark.slow
+def test_a_batch_goes_through_rays_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'graphrun[ray]'")
+    from ray.cluster_utils import Cluster
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    head = {"num_cpus": 1, "object_store_memory": MEMORY, "ray_client_server_port": port}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        clips(tmp_path, 2)
+        words = ["batch", str(SAMPLES.parent / "transcode.yaml"), "video=in/*.mp4", "output=out/{stem}.mp4"]
+        ended = graphrun(tmp_path, *words, "--set", "decode.end=0.2", "--on", f"ray://127.0.0.1:{port}")
+        assert ended.returncode == 0, ended.stderr
+        assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["00.mp4", "01.mp4"]
+    finally:
+        cluster.shutdown()
