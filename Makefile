@@ -36,8 +36,9 @@ lint: install    ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: install   ## the engine against what one would use instead
-	$(BIN)/python tools/bench/transport.py
+BENCHES := transport slow_sink control overlap start transcode lipsync instrumentation tuned
+bench: install   ## the engine against what one would use instead, and against its own promises; 20 minutes
+	for one in $(BENCHES); do echo "== $$one"; $(BIN)/python tools/bench/$$one.py || exit 1; done
 
 clean:           ## remove what make and tests made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
