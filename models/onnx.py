@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from models.prelu import without_prelu
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -68,7 +70,10 @@ def open_network(
     if sha256 is not None and (found := hashlib.sha256(model).hexdigest()) != sha256:
         raise ValueError(f"{path} is not the file that was published: its SHA-256 is {found}, expected {sha256}")
     model = change(model) if change else model
-    session = _session(model, path, _providers(check_device(device)), threads)
+    providers = _providers(check_device(device))
+    if providers == [CPU] and b"PRelu" in model:
+        model = without_prelu(model)
+    session = _session(model, path, providers, threads)
     used = session.get_providers()[0]
     if device.startswith("cuda") and used != CUDA:
         raise RuntimeError(f"device {device} cannot be used by ONNX Runtime here: it offers {used} only")
