@@ -9,8 +9,8 @@ The rules, all of them here:
   (c) on every link out, the consumer has begun packet i - capacity, (d) in every arena it writes, all readers are
   through with packet i - slots. A packet that an input skipped is skipped without a worker.
 - Nodes nearest the sink are tried first.
-- What a dead worker held is sent again, one packet a task, before anything new. A packet that was held by
-  `MAX_DEATHS` dying workers is poison and goes by the node's `on_error`.
+- What a dead worker held is sent again before anything new, one packet at a time to a worker that holds nothing else,
+  so that it is known which one kills. A packet with which `MAX_DEATHS` workers died is poison and goes by `on_error`.
 - When a worker of a node with state dies, the run goes back (see `graph.back`), unless the node is a sink that cannot
   say what it has whole: then the run ends. It ends also at the `MAX_DEATHS`-th time that no sink got further.
 - A source has ended when it says so; every other node when its inputs have and nothing is in flight. Then its workers
@@ -276,7 +276,8 @@ class Scheduler:
             self._replace(state, worker, why)
 
     def _lose_state(self, state: NodeState, why: str, index: int | None) -> None:
-        """What a worker held in memory is gone: the run goes back, if it can."""
+        """What a worker held in memory is gone: the run goes back, if it can, and all that it held comes again."""
+        state.again.clear()
         if (state.node.sink and not state.node.resumes) or self._is_useless(state):
             self._abort(f"{why}, and what it held in memory is lost", state, index)
         elif self._back is None:
@@ -340,6 +341,7 @@ class Scheduler:
     def _move(self) -> None:
         """Begin whatever may begin, from the sink back; again while an ending opened a way downstream."""
         if self._back is not None and not self._ebb(self._back):
+            self._tidy()
             return
         moved = True
         while moved and not self.over:
@@ -347,7 +349,7 @@ class Scheduler:
             for state in self._upstream_first:
                 if state.finished:
                     continue
-                if state.again and state.idle:
+                if state.again:
                     self._resend(state)
                 through, total = state.through, state.total
                 self._begin(state)
@@ -360,7 +362,8 @@ class Scheduler:
     def _ebb(self, back: GoingBack) -> bool:
         """Begin nothing new while the run goes back; whether it may flow again."""
         for state in self.nodes:
-            self._resend(state)
+            if state.again:
+                self._resend(state)
         if not back.quiet:
             return False
         if not back.renewed:
@@ -385,11 +388,11 @@ class Scheduler:
         return True
 
     def _resend(self, state: NodeState) -> None:
-        while state.again and state.idle:
-            self._hand(state, heappop(state.again)[1])
+        for worker in [worker for worker, held in state.held.items() if not held][: len(state.again)]:
+            state.idle.remove(worker)
+            self._hand(state, worker, heappop(state.again)[1])
 
-    def _hand(self, state: NodeState, task: Task) -> None:
-        worker = state.idle.popleft()
+    def _hand(self, state: NodeState, worker: WorkerId, task: Task) -> None:
         state.held[worker][task.id] = task
         self._out.append(Begin(worker, task))
 
@@ -427,7 +430,7 @@ class Scheduler:
                 return "room"
             self._skip(state, index)
             return ""
-        if not state.idle:
+        if not state.idle or state.again:
             return "busy"
         stop, room = min(index + node.batch, available), self._room(state)
         if room < stop and node.max_wait is not None:
@@ -454,7 +457,7 @@ class Scheduler:
             else:
                 indices.append(one)
         self._tasks += 1
-        self._hand(state, Task(self._tasks, state.at, tuple(indices)))
+        self._hand(state, state.idle.popleft(), Task(self._tasks, state.at, tuple(indices)))
 
     def _skip(self, state: NodeState, index: int) -> None:
         state.next = index + 1

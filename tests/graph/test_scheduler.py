@@ -137,8 +137,11 @@ def test_what_a_dead_worker_held_is_sent_again_and_its_late_answers_are_ignored(
     assert scheduler.handle(Died(dead)) == [Replace(WorkerId(1, 0, 1), 0.0)]
     assert scheduler.handle(Done(dead, held[0].id, (Result(),))) == []
     out = scheduler.handle(Ready(WorkerId(1, 0, 1)))
-    assert begun(out) == [(1, (0,)), (1, (1,))]
-    assert all(one.task.attempt == 1 for one in out if isinstance(one, Begin) and one.worker.node == 1)
+    assert begun(out) == [(1, (0,))], "one at a time"
+    assert [one.task.attempt for one in out if isinstance(one, Begin)] == [1]
+    (again,) = (one.task.id for one in out if isinstance(one, Begin))
+    out = scheduler.handle(Done(WorkerId(1, 0, 1), again, (Result(),)))
+    assert (1, (1,)) in begun(out)
 
 
 def test_a_packet_that_kills_is_poison_and_its_neighbour_is_not() -> None:
@@ -147,6 +150,14 @@ def test_a_packet_that_kills_is_poison_and_its_neighbour_is_not() -> None:
     world.run()
     assert world.seen[2] == [index for index in range(20) if index != 7]
     assert [(one.index, one.passed) for one in world.lost] == [(7, False)]
+
+
+def test_a_packet_is_not_poison_because_its_results_died_with_the_worker() -> None:
+    """Packet 6 is done each time, but never told of before packet 7 kills."""
+    plan = chain(Node("a", ("a",)), Node("b", ("b",), on_error="skip"), Node("c", ("c",), sink=True))
+    world = World(plan, packets=20, deadly={1: {7}}, told_late=True)
+    world.run()
+    assert [one.index for one in world.lost] == [7]
 
 
 def test_an_exception_ends_the_run_and_names_its_packet() -> None:
@@ -276,6 +287,7 @@ class World:
     dies_finishing: set[int] = field(default_factory=set)
     shorter: dict[int, int] = field(default_factory=dict)
     deaths: float = 0.0
+    told_late: bool = False
     drain_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -389,7 +401,8 @@ class World:
 
     def answer(self, worker: WorkerId) -> Event:
         task = self.held[worker][0]
-        deadly = self.deadly.get(worker.node, set()).intersection(task.indices)
+        told_with = self.held[worker] if self.told_late else [task]
+        deadly = self.deadly.get(worker.node, set()).intersection(index for one in told_with for index in one.indices)
         if once := self.deadly_once.get(worker.node, set()).intersection(task.indices):
             self.deadly_once[worker.node] -= once
             deadly |= once
