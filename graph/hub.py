@@ -442,7 +442,7 @@ class Hub:
                     hand.tasks[task.id] = -time.monotonic_ns() if hand.tasks else time.monotonic_ns()
                 case Finish(worker):
                     self._post()
-                    self._send(self._hands[worker], protocol.FINISH)
+                    self._send(self._hands[worker], protocol.FINISH, self._drained)
                 case Stop(worker):
                     self._hands[worker].stopping = True
                     self._send(self._hands[worker], protocol.STOP)

@@ -5,7 +5,7 @@ Hub to worker:
   CONFIGURE  [shapes, stream]            what is known of the packets to come
   MAP        [path, arenas, in, out, batch, source]    where the slots are; the small fields that travel, in order
   TASKS      [[task, mode, packets] …]   a packet is [index, numerator, denominator, values, neighbours?]
-  FINISH     []                          there is nothing more
+  FINISH     [interrupted]               there is nothing more, or nothing more is wanted
   STOP       []
 Worker to hub:
   HELLO      []

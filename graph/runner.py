@@ -167,9 +167,8 @@ class _Run:
             self.fill_report()
 
     def keeps(self) -> bool:
-        """Whether every sink knows what it has whole."""
-        sinks = [one.stage for one in self.checked.stages.values() if isinstance(one.stage, Sink)]
-        return all(type(sink).resume is not Sink.resume for sink in sinks)
+        """Whether a later run can go on with what every sink has whole."""
+        return all(one.stage.resumes for one in self.checked.stages.values() if isinstance(one.stage, Sink))
 
     # ---------------------------------------------------------------------------------------------------- progress
 
@@ -270,7 +269,7 @@ class _Run:
         }
         report.outputs = [self.output(stage, one) for stage, one in hub.outputs]
         report.notes.extend(f"{name}: {note}" for name, note in hub.notes)
-        if failure is not None and hub.sunk and self.keeps():
+        if report.status != "done" and hub.sunk and self.keeps():
             report.notes.append("--resume goes on with what is whole")
 
     def stage_report(self, name: str) -> dict[str, Any]:

@@ -192,6 +192,8 @@ class _Declared:
     stateful: bool = False
     #: what this run is: the graph's name, its inputs, every stage's parameters; a sink keeps it to know its own again
     run_facts: Mapping[str, Any] = {}
+    #: set before `finish`: the run was told to end early, so that this is not the end of the stream
+    interrupted: bool = False
 
     @property
     def counts(self) -> Counter[str]:
@@ -270,6 +272,11 @@ class Sink(Stage):
     """Ends packets: writes no field. It has state unless it says otherwise: what it has written."""
 
     stateful = True
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a later run can go on with what this one has whole."""
+        return type(self).resume is not Sink.resume
 
     def resume(self) -> int:
         """How many packets, from the first on, an earlier run has written whole.

@@ -334,9 +334,10 @@ class Worker:
             return [protocol.OK, at.numerator, at.denominator, values]
         return [protocol.OK, 0, 0, values]
 
-    def finish(self) -> None:
+    def finish(self, interrupted: bool) -> None:
         outputs = []
         for member in self.members:
+            member.stage.interrupted = interrupted
             with _named(member.name):
                 for one in member.stage.finish():
                     outputs.append([member.name, one.path, one.frames, one.duration, one.about])

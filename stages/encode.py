@@ -34,7 +34,8 @@ class Encode(Sink):
 
     Until the output is whole, its pictures lie beside it in `NAME.mp4.segments`: closed segments that each begin with a
     key frame and can be played. A run with the same inputs and parameters goes on after the last whole one (`--resume`,
-    or by itself where this stage's process was killed); in the end they are joined without encoding again.
+    or by itself where this stage's process was killed); in the end they are joined without encoding again. After a
+    Ctrl-C they stay beside the output, which is whole as far as it goes.
 
     `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`, which are encoded as
     they are where the codec takes their pixel format, so that 10 bits and HDR stay; else it says what becomes of them.
@@ -173,6 +174,11 @@ class Encode(Sink):
         run = run_print(self.run_facts, {"PyAV": av.__version__, "FFmpeg": str(av.ffmpeg_version_info)})
         return Segments(self.path, self.segment, base, run, open_writer)
 
+    @property
+    def resumes(self) -> bool:
+        """Whether there are segments to go on with."""
+        return bool(self.segment)
+
     def resume(self) -> int:
         """How many packets an earlier run has in whole segments.
 
@@ -221,7 +227,11 @@ class Encode(Sink):
             self._segments.end()
             output = self._join_segments(self._segments, self.path)
             Path(partial_path(self.path)).unlink(missing_ok=True)
-            self._segments.remove()
+            if self.interrupted:
+                self._segments.done = True
+                self.notes.append(f"{self._segments.folder} stays, for --resume to go on with")
+            else:
+                self._segments.remove()
             return [output]
         writer = self._opened()
         whole = self._end()

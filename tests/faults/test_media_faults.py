@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -224,6 +225,39 @@ def test_the_runner_is_killed_then_resumed(clip: Path, wanted: list[Any], tmp_pa
     assert not Path(f"{output}.segments").exists()
     fault.look_around(before)
     assert fault.left_behind == 0
+
+
+def test_ctrl_c_then_resumed(clip: Path, wanted: list[Any], tmp_path: Path, fault: Fault) -> None:
+    """Ctrl-C, then --resume."""
+    before = surroundings()
+    output = tmp_path / "out.mkv"
+    runner = command(TRANSCODE, *arguments(clip, output))
+    wait_for(output, 3, lambda: runner.poll() is None)
+    runner.send_signal(signal.SIGINT)
+    said, wrong = runner.communicate(timeout=120)
+    assert runner.returncode == 130, wrong
+    drained = frames_of(output)
+    assert 90 <= len(drained) < 300 and drained == wanted[: len(drained)], "valid as far as it goes"
+    assert f"{len(drained)} packets" in said and "--resume goes on" in said + wrong
+    again = command(TRANSCODE, *arguments(clip, output), "--resume")
+    said, wrong = again.communicate(timeout=120)
+    assert again.returncode == 0, wrong
+    assert f"{300 - len(drained)} packets" in said, "nothing is encoded again"
+    compare(fault, frames_of(output), wanted)
+    assert sound_of(output) == sound_of(tmp_path / "wanted.mkv")
+    assert not Path(f"{output}.segments").exists()
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
+def test_without_segments_nobody_is_told_to_resume(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    runner = command(TRANSCODE, *arguments(clip, output)[:-1], "encode.segment=0")
+    wait_until(lambda: (tmp_path / "out.partial.mkv").exists(), lambda: runner.poll() is None)
+    runner.send_signal(signal.SIGINT)
+    said, wrong = runner.communicate(timeout=120)
+    assert runner.returncode == 130, wrong
+    assert "--resume" not in said + wrong
 
 
 def test_everything_is_killed_three_times(clip: Path, wanted: list[Any], tmp_path: Path, fault: Fault) -> None:
