@@ -145,6 +145,10 @@ class Converter:
         self.names[network.inputs[0]] = "image"
 
     def convert(self, name: str) -> onnx.ModelProto:
+        self.write(self.network.operators)
+        return self.model(name)
+
+    def write(self, operators: list[Operator]) -> None:
         writers: dict[str, Callable[[Operator], None]] = {
             "ADD": self._add,
             "CONCATENATION": self._concatenation,
@@ -158,12 +162,15 @@ class Converter:
             "PAD": self._pad,
             "PRELU": self._prelu,
         }
-        for operator in self.network.operators:
+        for operator in operators:
             writers[operator.kind](operator)
+
+    def model(self, name: str, *more: onnx.ValueInfoProto) -> onnx.ModelProto:
+        """All that was written, with `more` inputs than the picture."""
         outputs = [self._output(place) for place in self.network.outputs]
         _, height, width, channels = self.network.tensors[self.network.inputs[0]].shape
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, channels, height, width])
-        graph = helper.make_graph(self.nodes, name, [image], outputs, self.constants)
+        graph = helper.make_graph(self.nodes, name, [image, *more], outputs, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model, full_check=True)
         return model

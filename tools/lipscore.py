@@ -2,7 +2,8 @@
 
     python tools/lipscore.py OUTPUT [--target path.csv] [--truth real.mp4] [--source src.mp4] [--sheet out.png] [--json]
 
-A fresh face mesh of every frame of OUTPUT is measured (aperture |13-14|, width |61-291|, over the face height). With
+A fresh face mesh of every frame of OUTPUT is measured (aperture |13-14|, width |61-291|, over the face height), its
+lips found closer (models/faces/lips.py): the mesh alone expects wide mouths to be open and narrow ones shut. With
 --target: correlation with the path, at lag 0 and at the best lag within 0.12 s, closures in which the lips touch
 within a frame, how open the mouth is in silence. With --truth: the same correlations with a real mouth. With --source
 (whose frames OUTPUT shows, played back and forth if it is shorter): flicker, seam, sharpness, and PSNR outside the
@@ -31,8 +32,9 @@ Picture = npt.NDArray[np.uint8]
 
 #: seconds within which the best lag is looked for
 _LAG = 0.12
-#: lips touch where the aperture is below this percentile of the source's (of the output's own without --source)
-_PERCENTILE = 15
+#: lips touch where the aperture is below this percentile of the source's (of the output's own without --source), or
+#: below what can be told: half a pixel of the picture that the networks see, over the face height
+_PERCENTILE, _RESOLUTION = 15, 0.004
 
 
 @dataclass
@@ -45,22 +47,26 @@ class Mouths:
 
 
 class FaceMeshes:
-    """The mesh of the largest face of single frames."""
+    """The mesh of the largest face of single frames, with lips found closer."""
 
     def __init__(self) -> None:
         from models.faces.detectors import open_detector
-        from models.faces.mesh import Mesh, region_of_face
+        from models.faces.lips import LipMesh
+        from models.faces.mesh import Mesh
 
-        self._region = region_of_face
         self._detect = open_detector("blazeface")
         self._mesh = Mesh()
+        self._lips = LipMesh()
 
     def __call__(self, frame: Picture) -> Floats:
         """Landmarks [468, 2] of a frame, found without knowledge of other frames; NaN where there is no face."""
+        from models.faces.mesh import region_of_face
+
         faces = self._detect(frame)
         if not len(faces):
             return np.full((468, 2), np.nan, np.float32)
-        return self._mesh(frame, self._region(faces[0]))[0]
+        landmarks = self._mesh(frame, region_of_face(faces[0]))[0]
+        return self._lips(frame, landmarks)
 
 
 def frames(path: str) -> Iterator[tuple[float, Picture]]:
@@ -252,7 +258,7 @@ def score(output: str, target: str | None, truth: str | None, source: str | None
     scores: dict[str, Any] = {"output": output, "frames": len(got.times), "with_face": round(float(found.mean()), 3)}
     reference = mouths(source) if source else got
     if target:
-        shut = float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE))
+        shut = max(_RESOLUTION, float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE)))
         scores["target"] = target_scores(got, MouthPath.read(target), shut)
     if truth:
         real = mouths(truth)

@@ -81,7 +81,7 @@ class Mesh:
 
     def __call__(self, frame: Frame, region: Region) -> tuple[Floats, float]:
         to_frame = region.to_frame()
-        np.multiply(_cut(frame, region, to_frame).transpose(2, 0, 1), np.float32(1 / 255), out=self._tensor[0])
+        np.multiply(seen(frame, region).transpose(2, 0, 1), np.float32(1 / 255), out=self._tensor[0])
         outputs = self.network.run(self._tensor).values()
         points = next(value for value in outputs if value.size == POINTS * 3).reshape(POINTS, 3)[:, :2]
         logit = next(value for value in outputs if value.size == 1)
@@ -89,7 +89,7 @@ class Mesh:
         return np.asarray(landmarks, np.float32), float(sigmoid(logit.ravel())[0])
 
 
-def _cut(frame: Frame, region: Region, to_frame: Floats) -> Frame:
+def seen(frame: Frame, region: Region) -> Frame:
     """The region as the network sees it, [192, 192, 3].
 
     A large region is first shrunk by a whole factor, averaging: sampling it directly would pick some of its pixels and
@@ -97,6 +97,7 @@ def _cut(frame: Frame, region: Region, to_frame: Floats) -> Frame:
     """
     import cv2
 
+    to_frame = region.to_frame()
     shrink = int(region.side / INPUT)
     if shrink >= 2:
         frame, to_frame = _shrunk(frame, region, to_frame, shrink)

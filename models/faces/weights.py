@@ -1,4 +1,4 @@
-"""Where the weights of the face models lie: three are embedded, the others come by path or from the registry."""
+"""Where the weights of the face models lie: four are embedded, the others come by path or from the registry."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 
-#: SHA-256 of the embedded files; tools/convert_tflite.py makes them
+#: SHA-256 of the embedded files; tools/convert_tflite.py and tools/convert_lips.py make them
 EMBEDDED = {
     "face_detection_full_range": "cddbe46acdea0a48ea5f1efce0122ef1c171282bd5fae5bf813710ba39e10593",
     "face_detection_short_range": "0a1c98b3b122e5a439a04ce60ebaf1de35e36f59c3b716361fe59c5d655dd2e5",
     "face_landmark": "ececa6169952e1729d7563f4e9fe3f21ebf2ad6bd3bacfba88aa604ad9f301c0",
+    "face_lips": "47882971e54f7c153e84d706425e0cc31893eb079b92f0ab1be4ca91a1c865bd",
 }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.mouth.geometry import MEASURES, Floats, Range, face_height, measure, pose
 
-VERSION = 1
+VERSION = 2
 RECORD = np.dtype(
     [
         ("time", "<f8"),

