@@ -349,13 +349,48 @@ def test_the_disk_is_full(clip: Path, wanted: list[Any], tmp_path: Path, fault: 
     assert fault.left_behind == 0
 
 
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder that takes no file, of root neither: a mount, or (for others) a folder without the right to write."""
+    folder.mkdir()
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        yield
+        return
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip("root may write everywhere, and may mount nothing here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_the_output_folder_is_read_only(clip: Path, tmp_path: Path, fault: Fault) -> None:
+    """The output's folder is read-only."""
+    before = surroundings()
+    folder = tmp_path / "fixed"
+    with read_only(folder):
+        runner = command(TRANSCODE, *arguments(clip, folder / "out.mkv"))
+        _, wrong = runner.communicate(timeout=120)
+        assert runner.returncode == 2
+        (line,) = wrong.splitlines()
+        assert f"stage 'encode': {folder / 'out.mkv'} cannot be written: " in line
+        assert "Read-only file system" in line or "Permission denied" in line
+        assert not list(folder.iterdir())
+    fault.tried += 1
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
 def test_the_output_folder_vanishes(clip: Path, tmp_path: Path, fault: Fault) -> None:
     """The output's folder vanishes."""
     before = surroundings()
     folder = tmp_path / "gone"
     folder.mkdir()
     output = folder / "out.mkv"
-    with when_whole(output, 2, lambda: shutil.rmtree(folder)):
+    # Under another name first: where somebody makes files meanwhile, a folder cannot be removed in one go.
+    with when_whole(output, 2, lambda: shutil.rmtree(folder.rename(tmp_path / "going"))):
         report = transcode(clip, output)
     assert report.status == "failed"
     assert report.error is not None
