@@ -45,7 +45,7 @@ class Encode(Sink):
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
-    sound already). `threads`: of the encoder. `segment`: seconds of a segment; with 0 there are none, and nothing to go
+    sound already); subtitles of text become what the container takes. `threads`: of the encoder. `segment`: seconds of a segment; with 0 there are none, and nothing to go
     on with.
     """
 
@@ -86,6 +86,9 @@ class Encode(Sink):
             raise ValueError(f"segment is {segment} s, but it cannot be less than 0")
         self.segment = Fraction(str(segment))
         self._codec = codec_for(codec, path)
+        if not segment and "subtitles" in self.keep and Path(path).suffix.lower() in (".mp4", ".mov"):
+            # a gap between subtitles makes FFmpeg end a fragment before the picture that it is about to write
+            raise ValueError(f"subtitles in {path} need segments: leave segment as it is, or take .mkv")
         self._options = encoder_options(codec, crf, preset, threads)
         check_folder(path)
         if audio not in (None, SOURCE):

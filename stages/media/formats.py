@@ -51,6 +51,10 @@ COPIED_SUBTITLES: dict[str, tuple[str, ...] | None] = {
     ".webm": ("webvtt",),
 }
 
+#: what subtitles of text become in a container that does not take them as they are, by FFmpeg's encoders
+TEXT_SUBTITLES = ("subrip", "ass", "ssa", "webvtt", "mov_text", "text")
+CONVERTED_SUBTITLES = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip", ".webm": "webvtt"}
+
 
 def container_of(path: str) -> str:
     """The suffix that says which container; ValueError where it is none of those that can be written."""

@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from stages.media.audio import ContainerSound
-from stages.media.formats import COPIED_SOUND, COPIED_SUBTITLES, takes
+from stages.media.formats import CONVERTED_SUBTITLES, COPIED_SOUND, COPIED_SUBTITLES, TEXT_SUBTITLES, takes
 from stages.media.probe import open_input, picture_start
+from stages.media.subtitles import ConvertedSubtitles
 from stages.media.tracks import CopiedTrack, EncodedSound, Track
 
 #: sound that begins this much before the picture is cut by its container, not by encoding it again, in seconds
@@ -86,7 +87,7 @@ def _why_not_copied(
 def kept_tracks(
     video: str, audio: str | None, kinds: list[str], output: Any, suffix: str, begin: Fraction
 ) -> tuple[list[Track], list[str]]:
-    """Tracks of the source to copy (`audio`: not the one that is the sound already), and notes on what is left out."""
+    """Tracks of the source (`audio`: not the one that is the sound already), and notes on what is not as it was."""
     tracks: list[Track] = []
     notes: list[str] = []
     zero = (picture_start(video) or Fraction(0)) + begin
@@ -101,6 +102,9 @@ def kept_tracks(
     for index, codec, kind, allowed in rows:
         if takes(allowed, suffix, codec):
             tracks.append(CopiedTrack(video, index, output, zero, suffix in MATROSKA))
+        elif codec in TEXT_SUBTITLES:
+            tracks.append(ConvertedSubtitles(video, index, output, CONVERTED_SUBTITLES[suffix], zero))
+            notes.append(f"track {index} of {video}: subtitles in {codec} become {CONVERTED_SUBTITLES[suffix]}")
         else:
             notes.append(f"track {index} of {video} ({kind}, {codec}) is not kept: {suffix} does not take it")
     return tracks, notes

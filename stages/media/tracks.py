@@ -14,6 +14,7 @@ import numpy as np
 
 from stages.media.audio import Samples, gapless
 from stages.media.probe import decoded, only, open_input
+from stages.media.subtitles import is_gap
 
 #: bits a second of sound that is encoded
 BIT_RATE = 192_000
@@ -88,14 +89,19 @@ class CopiedTrack:
         self._output.mux(packet)
 
     def _shifted(self, stream: Any, shift: int) -> Iterator[Any]:
-        """The packets on the output's clock, without those that end before it begins (a codec's priming stays)."""
+        """The packets on the output's clock, without those that end before it begins (a codec's priming stays).
+
+        Subtitles that are on when it begins are shown from there.
+        """
         only(self._source, stream)
         for packet in self._source.demux(stream):
-            if packet.pts is None or packet.size == 0:
+            if packet.pts is None or packet.size == 0 or is_gap(packet):
                 continue
-            primes = packet.pts < 0 and self._primed
+            primes = packet.pts < 0 and self._primed and self._is_sound
             packet.dts = (packet.pts if packet.dts is None else packet.dts) - shift
             packet.pts -= shift
+            if packet.pts < 0 and not self._is_sound:
+                packet.duration, packet.pts, packet.dts = max(packet.duration + packet.pts, 0), 0, 0
             if primes or packet.pts + packet.duration > 0:
                 yield packet
 

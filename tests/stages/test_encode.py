@@ -397,8 +397,7 @@ def test_what_is_kept_of_the_source(tmp_path: Path) -> None:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
         said = [bytes(packet) for packet in container.demux(container.streams.subtitles[0]) if packet.size]
         assert said == [b"Hello", b"again"]
-    notes = run(source, tmp_path / "out.mp4", audio=str(source), keep=keep).notes
-    assert any("subtitle" in note and "not kept" in note for note in notes)
+    run(source, tmp_path / "out.mp4", audio=str(source), keep=["chapters", "audio"])
     with av.open(str(tmp_path / "out.mp4")) as container:
         kinds = [stream.type for stream in container.streams if stream.type != "data"]
         assert kinds == ["video", "audio", "audio"]
@@ -407,6 +406,49 @@ def test_what_is_kept_of_the_source(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "bare.mkv")) as container:
         assert [stream.type for stream in container.streams] == ["video"]
         assert container.chapters() == []
+
+
+SUBTITLES = [
+    (".mp4", "h264", "mov_text", 20.0),
+    (".mp4", "h264", "mov_text", 0.4),
+    (".mov", "h264", "mov_text", 20.0),
+    (".webm", "vp9", "webvtt", 20.0),
+    (".webm", "vp9", "webvtt", 0.0),
+    (".mkv", "h264", "subrip", 20.0),
+    (".mkv", "h264", "subrip", 0.0),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "kind", "segment"), SUBTITLES)
+def test_subtitles_become_what_the_container_takes(
+    tmp_path: Path, suffix: str, codec: str, kind: str, segment: float
+) -> None:
+    source, target = rich_source(tmp_path / "in.mkv"), tmp_path / f"out{suffix}"
+    preset = "8" if codec == "vp9" else None
+    decode = Decode(str(source), start=0.4, end=1.6)
+    encode = Encode(str(target), keep=["subtitles"], codec=codec, preset=preset, segment=segment)
+    notes = transcode(decode, encode).notes
+    assert any(f"become {kind}" in note for note in notes) == (kind != "subrip")
+    subtitles_are(target, kind, [(b"Hello", 0, 0.5), (b"again", 0.8, 1.2)])
+    again = tmp_path / f"again{suffix}"
+    assert run(target, again, keep=["subtitles"], codec=codec, preset=preset, segment=segment).notes == []
+    subtitles_are(again, kind, [(b"Hello", 0, 0.5), (b"again", 0.8, 1.2)])
+
+
+def subtitles_are(target: Path, kind: str, expected: list[tuple[bytes, float, float]]) -> None:
+    """A file shows these lines from when to when, and no others."""
+    with av.open(str(target)) as container:
+        [stream] = container.streams.subtitles
+        assert stream.codec_context.codec.canonical_name == kind
+        shown = []
+        for packet in container.demux(stream):
+            for one in packet.decode() if packet.size else ():
+                text = bytes(one.ass).rpartition(b",,")[2]
+                begin = float(packet.pts * packet.time_base)
+                shown += [(text, begin, begin + float(packet.duration * packet.time_base))] if text else []
+    assert [text for text, *_ in shown] == [text for text, *_ in expected]
+    for (_, *times), (_, *wanted) in zip(shown, expected, strict=True):
+        assert times == pytest.approx(wanted, abs=0.002)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -421,6 +463,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"path": "out.mkv", "codec": "ffv1", "crf": 3.0}, "lossless"),
     ({"path": "out.mp4", "threads": 0}, "threads"),
     ({"path": "out.mp4", "segment": -1.0}, "segment"),
+    ({"path": "out.mp4", "segment": 0.0, "keep": ["subtitles"]}, "segments"),
     ({"path": "out.mp4", "audio": "none.wav"}, "no such audio file: none.wav"),
     ({"path": "/proc/out.mp4"}, "cannot be written"),
     (
