@@ -62,6 +62,8 @@ class Track(Stage):
         self.cuts = CutDetector()
         self.tracker = FaceTracker(self.bridge)
         self.chosen: int | None = None
+        #: other faces that were there together with the chosen one
+        self.beside: set[int] = set()
         self.follower: Follower | None = None
 
     def about(self) -> dict[str, Any]:
@@ -92,9 +94,17 @@ class Track(Stage):
         return self.chosen not in self.tracker.tracks and time - self.follower.seen > self.bridge
 
     def _follow(self, packet: Packet, ids: list[int], time: float) -> Floats | None:
-        assert self.follower is not None
+        assert self.follower is not None and self.chosen is not None
+        if self.chosen in ids:
+            self.beside.update(one for one in ids if one != self.chosen)
         detection = packet.faces[ids.index(self.chosen)] if self.chosen in ids else None
-        return self.follower.step(packet.frame, time, detection)
+        landmarks = self.follower.step(packet.frame, time, detection)
+        if landmarks is None or not self.beside:
+            return landmarks
+        tracks = self.tracker.tracks
+        own = tracks[self.chosen].expected(time) if self.chosen in tracks else None
+        others = [tracks[one].expected(time) for one in self.beside if one in tracks]
+        return None if self.follower.taken(own, np.array(others, np.float32).reshape(-1, 4)) else landmarks
 
     def _choose(self, packet: Packet, ids: list[int], time: float) -> Floats | None:
         """Begin to follow the first face of the choice's order in which the mesh sees one as well."""
@@ -106,5 +116,6 @@ class Track(Stage):
             landmarks = follower.step(packet.frame, time, packet.faces[row])
             if landmarks is not None:
                 self.chosen, self.follower = ids[row], follower
+                self.beside = {one for one in ids if one != self.chosen}
                 return landmarks
         return None

@@ -13,6 +13,8 @@ PRESENCE = 0.5
 SLIPPED = 0.2
 #: two meshes whose boxes overlap by more than this are one face found twice
 SAME = 0.6
+#: a mesh that overlaps another face by this, and by so much more than where its own should be, has gone over to it
+TAKEN, MORE = 0.5, 0.1
 
 
 class Follower:
@@ -29,6 +31,21 @@ class Follower:
         self._filter = LandmarkFilter() if smooth else None
         self._region: Region | None = None
         self._box: Floats | None = None
+
+    def taken(self, own: Floats | None, others: Floats) -> bool:
+        """Whether the mesh has gone over to another face, as it does where that one passes in front; then it lets go.
+
+        `own`: the box [4] where its own face should be, None if that is not known; `others` [n, 4]: of other faces. The
+        next detection of its own face begins anew.
+        """
+        if self._box is None or self._region is None or not len(others):
+            return False
+        away = float(overlap(self._box[None], others)[0].max())
+        here = 0.0 if own is None else float(overlap(self._box[None], own[None])[0, 0])
+        if away < TAKEN or away < here + MORE:
+            return False
+        self._region, self.presence = None, 0.0
+        return True
 
     def step(self, frame: Frame, time: float, detection: Floats | None) -> Floats | None:
         """The landmarks [468, 2] at `time` (seconds), or None; `detection` is this face's row [15] in this frame."""

@@ -13,6 +13,8 @@ from models.faces.boxes import overlap
 WEIGHTS = (1.0, 0.5, 1.5)
 #: a detection farther from where a face is expected than this many sizes is another face, as is one so much larger
 FARTHEST, LARGEST = 0.8, 2.0
+#: a face that was not seen for a while may be farther, by how far it can have gone; then it has to look like it, though
+ALIKE = 0.45
 #: how quickly looks and velocity follow the newest detection
 LOOKS, MOTION = 0.2, 0.5
 #: for how many seconds a face that is not seen is thought to move on, and how long it takes to stop (a time constant)
@@ -103,13 +105,16 @@ def _costs(known: list[Track], faces: Floats, looks: list[Floats], time: float) 
     for column, track in enumerate(known):
         box = track.expected(time)
         size = max(float(np.mean(box[2:] - box[:2])), 1.0)
+        reach = FARTHEST + float(np.linalg.norm(track.velocity)) * (time - track.seen) / size
         common = overlap(faces, box[None])[:, 0]
         for row, face in enumerate(faces):
             far = float(np.linalg.norm(_centre(face) - _centre(box))) / size
             larger = max(float(np.mean(face[2:4] - face[:2])), 1.0) / size
-            if far > FARTHEST or not 1 / LARGEST <= larger <= LARGEST:
+            if far > reach or not 1 / LARGEST <= larger <= LARGEST:
                 continue
             unlike = float(np.sqrt(max(1 - np.sum(np.sqrt(looks[row] * track.looks)), 0)))
+            if far > FARTHEST and unlike > ALIKE:
+                continue
             costs[row, column] = np.dot(WEIGHTS, [1 - common[row], far, unlike])
     return costs
 

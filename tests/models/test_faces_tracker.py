@@ -66,6 +66,13 @@ def test_a_hidden_face_keeps_its_id_for_the_stated_time():
         assert (found[-1][RED] == found[0][RED]) is kept
 
 
+def test_a_face_that_was_hidden_on_its_way_may_come_out_far_off_but_has_to_look_like_it():
+    for colour, kept in ((RED, True), (GREEN, False)):
+        way = [[(face(60 + 8 * index, 120), RED)] for index in range(12)]
+        found = follow(FaceTracker(), [*way, *[[]] * 15, [(face(60 + 8 * 27, 120), colour)]])
+        assert (found[-1][colour] == found[0][RED]) is kept
+
+
 def test_detections_of_every_fifth_frame_are_enough():
     moments = [[(face(60 + 5 * index, 120), RED)] if index % 5 == 0 else [] for index in range(60)]
     assert {one[RED] for one in follow(FaceTracker(), moments) if one} == {0}
