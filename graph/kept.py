@@ -126,7 +126,9 @@ def _make(target: Path, run: Callable[[Path], Report]) -> Report:
     spare = target.with_name(f"part-{os.getpid()}-{target.name}")
     try:
         report = run(spare)
-        if report.status == "done":
+        if report.status == "done" and not spare.exists():
+            report.status, report.error = "failed", f"{report.file} has run, but wrote nothing where it was told to"
+        elif report.status == "done":
             spare.replace(target)
         return report
     finally:

@@ -108,6 +108,7 @@ class Graph:
         try:
             firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
             if firsts is not None:
+                report.inputs |= firsts
                 checked = check(self.spec, {**inputs, **firsts}, changes) if firsts else checked
                 run = _Run(checked, control, on_progress, report, resume, packets, recorder)
                 run.go()

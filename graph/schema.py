@@ -80,7 +80,7 @@ def input_schema() -> Schema:
 
 def first_schema() -> Schema:
     """A graph that runs first."""
-    schemas = {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT, "each": TEXT}
+    schemas = {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT, "each": TEXT, "when": {"type": "object"}}
     return described(FIRST_KEYS, schemas, required=["graph"])
 
 

@@ -84,7 +84,8 @@ class InputSpec:
 class FirstSpec:
     """A graph that runs before this one; `gives` names its input that says where its result goes.
 
-    `each`: the map for each entry of which it runs; `waits`: that map is not known yet (see graph/each.py).
+    `each`: the map for each entry of which it runs; `waits`: that map is not known yet (see graph/each.py). `when`: the
+    values that inputs and parameters have to have for it to run; without it, its result is empty.
     """
 
     name: str
@@ -94,6 +95,7 @@ class FirstSpec:
     gives: str = "output"
     each: Located | None = None
     waits: bool = False
+    when: Mapping[str, Located] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -370,7 +372,9 @@ class _Reader:
         gives = self.text(pairs["gives"][1], "gives") if "gives" in pairs else "output"
         params = self.each(pairs, "with", lambda _name, _key, value: self.located(value))
         each = self.located(pairs["each"][1]) if "each" in pairs else None
-        return FirstSpec(name, self.place(key), graph or "", params, gives or "output", each)
+        when = self.mapping(pairs["when"][1], f"first '{name}': when") if "when" in pairs else {}
+        asked = {reference: Located(self.value(value), self.place(word)) for reference, (word, value) in when.items()}
+        return FirstSpec(name, self.place(key), graph or "", params, gives or "output", each, when=asked)
 
     def stage(self, name: str, key: yaml.Node, node: yaml.Node, on_error: str) -> StageSpec | None:
         pairs = self.mapping(node, f"stage '{name}'", STAGE_KEYS)
@@ -493,6 +497,7 @@ FIRST_KEYS = {
     "with": "its inputs",
     "gives": "which input of it says where the result goes (output)",
     "each": "a map, or a graph that runs first and writes one: it runs for each entry ($each.key, $each.value)",
+    "when": "runs only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}",
 }
 STAGE_KEYS = {
     "use": "a built-in stage, package.module:Class, or ./file.py:Class beside this file",

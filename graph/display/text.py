@@ -148,7 +148,8 @@ def _first_lines(report: Report, first: Iterable[str]) -> list[str]:
             took, status = duration(report.first[one]["wall_s"]), report.first[one]["status"]
             ended = f"made in {took}, and kept" if status == "done" else f"{status} after {took}"
             lines.append(f"  first '{one}': {ended}")
-        if not made and report.stages:
+        there = [one for one, path in report.inputs.items() if path and (one == name or one.startswith(f"{name}."))]
+        if there and not made and report.stages:
             lines.append(f"  first '{name}': kept from an earlier run")
     return lines
 

@@ -121,6 +121,25 @@ def test_what_runs_first_is_told(graphrun: Command) -> None:
     assert "first 'lines': kept from an earlier run" in graphrun(path).stdout
 
 
+def test_what_runs_first_only_for_some_values_is_spared_for_others(graphrun: Command) -> None:
+    graphrun.write(STAGES, HEAD, "before.yaml")
+    first = "first: {lines: {graph: before.yaml, with: {packets: $packets}, when: {source.packets: [3, 4]}}}"
+    path = graphrun.write(STAGES, f"{HEAD}\n{first}")
+    assert "first 'lines'" not in graphrun(path, "packets=5").stdout
+    assert "first 'lines'" not in graphrun(path, "packets=4", "--set", "source.packets=6").stdout
+    assert "first 'lines': made in" in graphrun(path, "packets=4").stdout
+    path.write_text(path.read_text().replace("source.packets: [3, 4]", "sorce.packets: 3"))
+    wrong = graphrun(path)
+    assert wrong.returncode == 2 and "there is no stage 'sorce' (did you mean 'source'?)" in wrong.stderr
+
+
+def test_what_runs_first_and_writes_elsewhere_is_told(graphrun: Command) -> None:
+    graphrun.write(STAGES.replace("$output", "elsewhere.txt"), HEAD, "before.yaml")
+    ended = graphrun(graphrun.write(STAGES, HEAD + "\nfirst: {lines: {graph: before.yaml, with: {packets: $packets}}}"))
+    assert ended.returncode == 1
+    assert "before.yaml has run, but wrote nothing where it was told to" in ended.stderr
+
+
 def test_what_runs_first_and_fails_is_not_kept(graphrun: Command) -> None:
     failing = STAGES.replace("from: source}", "from: source, with: {fail_at: 1}}")
     graphrun.write(failing, HEAD, "before.yaml")

@@ -25,8 +25,6 @@ from models.synthetic import synthetic_weights
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "pipelines" / "samples"
 MEDIA = Path(os.environ.get("GRAPHRUN_MEDIA", ROOT.parent / "shared" / "media"))
-#: the networks follow the speech: no mouth path has to be made for them
-NO_PATH = "none.csv"
 
 PAINTER = '''
 import numpy as np
@@ -80,7 +78,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lipsync(output: Path, sound: Path, changes: dict[str, Any], graph: Path | None = None, **inputs: str) -> Report:
-    values = {"video": str(SAMPLES / "portrait.mp4"), "audio": str(sound), "output": str(output), "mouth": NO_PATH}
+    values = {"video": str(SAMPLES / "portrait.mp4"), "audio": str(sound), "output": str(output)}
     return Graph.load(graph or ROOT / "pipelines" / "lipsync.yaml").run({**values, **inputs}, changes=changes)
 
 
@@ -234,7 +232,7 @@ def test_a_full_size_diff2lip_draws_every_frame_of_a_real_clip(tmp_path: Path, s
     torch.save(synthetic_weights(registry.blank_network("diff2lip").state_dict()), tmp_path / "checkpoint.pt")
     registry.add("diff2lip", tmp_path / "checkpoint.pt")
     (tmp_path / "checkpoint.pt").unlink()
-    inputs = {"video": MEDIA / "st_aoc.mp4", "audio": sound, "output": tmp_path / "out.mp4", "mouth": NO_PATH}
+    inputs = {"video": MEDIA / "st_aoc.mp4", "audio": sound, "output": tmp_path / "out.mp4"}
     changes = {"diffuse.model": "diff2lip", "diffuse.steps": 2, "diffuse.reference": "first"}
     words = [f"{name}={value}" for name, value in inputs.items()]
     words += [f"--set={name}={value}" for name, value in changes.items()]
