@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 from left_behind import surroundings, take_own_temp_folder
 
+from graph.display.timeline import Recorder
+
 
 @dataclass
 class Fault:
@@ -31,6 +33,17 @@ class Fault:
 
 
 ROWS: dict[str, Fault] = {}
+
+
+def recoveries(recorder: Recorder) -> list[float]:
+    """Of every worker that died: seconds until one in its place has done a task."""
+    found = []
+    for dead in (one for one in recorder.lives if one.died):
+        assert dead.ended is not None
+        place = dead.worker[:2]
+        after = [one.ended / 1e9 for one in recorder.spans if one.worker[:2] == place and one.worker > dead.worker]
+        found.append(min(after) - dead.ended)
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,47 @@ class Pass(Stage):
             os.kill(os.getpid(), getattr(signal, self.how))
 
 
+class Sum(Stage):
+    """Has state: the sum of the indices of all packets so far."""
+
+    reads = {"key": Value()}
+    writes = {"total": Value()}
+    stateful = True
+
+    def open(self) -> None:
+        self.total = 0
+
+    def process(self, packet: Packet) -> None:
+        self.total += packet.index
+        packet.total = self.total
+
+
+class Keep(Sink):
+    """Writes a line a packet, checking the sum; after its death it goes on behind the last whole line."""
+
+    reads = {"key": Value(), "total": Value()}
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def open(self) -> None:
+        self.file = Path(self.path).open("ab", buffering=0)  # noqa: SIM115 - closed in close()
+
+    def resume(self) -> int:
+        whole = Path(self.path).read_bytes().rpartition(b"\n")[0].splitlines()
+        self.file.truncate(sum(len(line) + 1 for line in whole))
+        return len(whole)
+
+    def process(self, packet: Packet) -> None:
+        if packet.key != key_of(packet.index) or packet.total != packet.index * (packet.index + 1) // 2:
+            raise ValueError(f"packet {packet.index} came as another")
+        self.file.write(f"{packet.index} {time.time()}\n".encode())
+
+    def close(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()
+
+
 class Tell(Sink):
     """Writes the index of every packet, checking it; waits `delay` seconds before packet `slow_at`."""
 

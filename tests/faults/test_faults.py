@@ -14,11 +14,12 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import Fault
+from conftest import Fault, recoveries
 from left_behind import surroundings
 
+from graph.display.timeline import Recorder
 from graph.report import Report
-from graph.runner import Graph
+from graph.runner import Graph, Progress
 
 pytestmark = pytest.mark.faults
 
@@ -139,6 +140,40 @@ def test_a_killer_shoots_at_random(tmp_path: Path, fault: Fault) -> None:
     assert fault.left_behind == 0
 
 
+def test_any_worker_is_shot(tmp_path: Path, fault: Fault) -> None:
+    """A source, a stage with state and a sink are shot, again and again."""
+    packets, every = 3000, 250
+    out, path = tmp_path / "out.txt", tmp_path / "graph.yaml"
+    path.write_text(
+        f'stages:\n  source: {{use: "{PARTS}:Mixed", with: {{packets: {packets}, pace: 0.0005, size: 64}}}}\n'
+        f'  pass: {{use: "{PARTS}:Pass", from: source, fields: {{passed: copy, passed_key: copied}}}}\n'
+        f'  sum: {{use: "{PARTS}:Sum", from: pass, fields: {{key: copied}}}}\n'
+        f'  sink: {{use: "{PARTS}:Keep", from: sum, fields: {{key: copied}}, with: {{path: {out}}}}}\n'
+    )
+    shots = [stage for stage in ("source", "sum", "sink", "pass") for _ in range(2)]
+    random.Random(3).shuffle(shots)
+    fired: list[str] = []
+
+    def shoot(progress: Progress) -> None:
+        if len(fired) < len(shots) and progress.packets >= every * (len(fired) + 1):
+            fired.append(shots[len(fired)])
+            found = [one for one in psutil.Process().children() if one.cmdline()[-1].startswith(f"{fired[-1]}.")]
+            found[-1].kill()
+
+    before = surroundings()
+    recorder = Recorder()
+    report = run(path, on_progress=shoot, recorder=recorder)
+    assert report.status == "done", report.error
+    assert fired == shots
+    assert sum(stage["restarts"] for stage in report.stages.values()) == len(shots)
+    fault.count(list(range(packets)), arrived(tmp_path))
+    assert arrived(tmp_path) == list(range(packets))
+    assert report.packets == packets
+    fault.recovery += recoveries(recorder)
+    fault.look_around(before)
+    assert fault.left_behind == 0
+
+
 def test_the_runner_is_killed(tmp_path: Path, fault: Fault) -> None:
     """The runner is killed: what is left after two seconds."""
     for _ in range(3):
@@ -193,7 +228,7 @@ def test_ctrl_c_twice_goes_at_once(tmp_path: Path, fault: Fault) -> None:
 
 def test_a_stage_stalls(tmp_path: Path, fault: Fault) -> None:
     """A sink stalls: nothing grows, nothing spins, and it goes on."""
-    stall = float(os.environ.get("GRAPHRUN_STALL", "20"))
+    stall = float(os.environ.get("GRAPHRUN_STALL", "60"))
     path = graph(tmp_path, 400, "", sink=f", slow_at: 200, delay: {stall}")
     runner = _start(path)
     _wait_for(tmp_path, 200)

@@ -22,7 +22,7 @@ import av
 import numpy as np
 import psutil
 import pytest
-from conftest import Fault
+from conftest import Fault, recoveries
 from left_behind import surroundings
 
 from graph.display.timeline import Recorder
@@ -509,21 +509,13 @@ def test_a_worker_of_the_lipsync_is_killed(
     recorder = Recorder()
     with when_whole(output, 2, lambda: kill_worker(stage)):
         report = run(output, 0.4, recorder=recorder)
-    fault.recovery.append(until_work(recorder))
+    fault.recovery += recoveries(recorder)
     assert (report.status, report.exit_code) == ("done", 0), report.error
     assert report.stages[stage]["restarts"] == 1
     compare(fault, frames_of(output), frames_of(wanted))
     assert sound_of(output) == sound_of(wanted)
     fault.look_around(before)
     assert fault.left_behind == 0
-
-
-def until_work(recorder: Recorder) -> float:
-    """Seconds from the death of a worker until the one in its place has done a task."""
-    (dead,) = (one for one in recorder.lives if one.died)
-    assert dead.ended is not None
-    after = [one for one in recorder.spans if one.worker[:2] == dead.worker[:2] and one.worker > dead.worker]
-    return min(one.ended for one in after) / 1e9 - dead.ended
 
 
 def test_the_lipsync_is_killed_then_resumed(
