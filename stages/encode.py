@@ -45,8 +45,8 @@ class Encode(Sink):
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
-    sound already); subtitles of text become what the container takes. `threads`: of the encoder. `segment`: seconds of a segment; with 0 there are none, and nothing to go
-    on with.
+    sound already); subtitles of text become what the container takes. `threads`: of the encoder. `segment`: seconds
+    of a segment; with 0 there are none, and nothing to go on with.
     """
 
     reads = {"frame": Array(np.uint8, "h w 3", "RGB")}

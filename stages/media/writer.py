@@ -102,7 +102,7 @@ class VideoWriter:
         self.container.close()
         self._done = True
         if container_of(self.path) in (".mp4", ".mov") and not as_written:
-            remux(self.partial, self.path, self.end - self._gap * self._base, self.end)
+            remux(self.partial, self.path, self.end)
             Path(self.partial).unlink()
         else:
             Path(self.partial).replace(self.path)
@@ -187,24 +187,26 @@ def check_encoder(pictures: Pictures, codec: VideoCodec, options: dict[str, str]
     open_encoder(context, pictures, codec, options, threads)
 
 
-def remux(source: str, target: str, last: Fraction, end: Fraction) -> None:
+def remux(source: str, target: str, end: Fraction) -> None:
     """Copy all tracks of a file into a plain MP4 or MOV with its index first; it has its name only when it is whole.
 
-    The last picture is shown from `last` to `end`: a fragmented file knows distances of decoding times only.
+    The last picture is shown until `end`.
     """
     place = Path(target)
     temporary = place.with_name(f"{place.stem}.whole{place.suffix}")
     try:
-        _copy_tracks(source, str(temporary), last, end)
+        _copy_tracks(source, str(temporary), end)
         temporary.replace(place)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _copy_tracks(source: str, target: str, last: Fraction, end: Fraction) -> None:
+def _copy_tracks(source: str, target: str, end: Fraction) -> None:
     import av
 
+    with av.open(source) as whole:
+        decoded = [packet.dts for packet in whole.demux(video=0) if packet.size]
     with av.open(source) as whole:
         video: Any = whole.streams.video[0]
         base = Fraction(video.time_base)
@@ -220,8 +222,10 @@ def _copy_tracks(source: str, target: str, last: Fraction, end: Fraction) -> Non
             packets: Iterator[Any] = (packet for packet in whole.demux(kept) if packet.size)
             for packet in packets:
                 if packet.stream.type == "video":
-                    left = round(end / base) - packet.pts
-                    packet.duration = left if packet.pts >= round(last / base) else min(packet.duration, left)
+                    packet.duration = min(packet.duration, round(end / base) - packet.pts)
+                    if packet.dts == decoded[-1]:
+                        # MP4 knows distances of decoding times only; this one makes the track as long as it is.
+                        packet.duration = max(round(end / base) - (packet.dts - decoded[0]), 1)
                 packet.stream = tracks[packet.stream.index]
                 output.mux(packet)
 

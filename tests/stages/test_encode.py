@@ -74,6 +74,21 @@ def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
         assert [number_of(packet.frame) for packet in decoded(tmp_path / name)] == list(range(60))
 
 
+@pytest.mark.parametrize("segment", [0.0, 20.0])
+@pytest.mark.parametrize("frames", [46, 47, 48, 51])
+def test_the_last_picture_of_a_variable_rate_is_shown_as_long_as_it_was(
+    tmp_path: Path, frames: int, segment: float
+) -> None:
+    gaps = [Fraction(1, 30), Fraction(1, 15), Fraction(1, 30), Fraction(1, 10), Fraction(1, 90)] * 11
+    times = [sum(gaps[:index], Fraction(0)) for index in range(frames)]
+    options = {"preset": "veryfast", "bf": "0"}
+    source = write_clip(tmp_path / "in.mp4", Clip(times=times, rate=Fraction(30), options=options))
+    for suffix in (".mp4", ".mov", ".mkv"):
+        [output] = run(source, tmp_path / f"out{suffix}", segment=segment).outputs
+        assert output.duration == pytest.approx(track_ends(source)["video"], abs=0.001)
+        assert track_ends(tmp_path / f"out{suffix}")["video"] == pytest.approx(output.duration, abs=0.0015)
+
+
 CODECS = [
     (".mp4", "h264", 34),
     (".mov", "h264", 34),
