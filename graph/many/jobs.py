@@ -73,9 +73,16 @@ def _values(reader: Reader, pairs: Mapping[str, tuple[yaml.Node, yaml.Node]], ke
 
 
 def _beside(spec: GraphSpec, name: str, value: Any, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: str(path.parent / one) if _is_there(path.parent, one) else one for key, one in value.items()}
     if not isinstance(value, str) or not _is_path(spec, name) or is_remote(value):
         return value
     return str(path.parent / value)
+
+
+def _is_there(folder: Path, value: Any) -> bool:
+    """Whether a value of a map is the name of a file there."""
+    return isinstance(value, str) and bool(value) and (folder / value).is_file()
 
 
 def _is_path(spec: GraphSpec, name: str) -> bool:

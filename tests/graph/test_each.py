@@ -287,3 +287,14 @@ def test_what_was_kept_depends_on_the_content_of_the_files_in_a_map(tmp_path: Pa
     two = key(spec, {"of": {"a": str(tmp_path / "a.wav")}})
     (tmp_path / "a.wav").rename(tmp_path / "b.wav")
     assert one != two == key(spec, {"of": {"a": str(tmp_path / "b.wav")}})
+
+
+def test_files_that_a_map_names_lie_beside_the_file_of_jobs(tmp_path: Path) -> None:
+    from graph.many.jobs import read_jobs
+
+    write(tmp_path)
+    (tmp_path / "a.wav").touch()
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text("graph: graph.yaml\njobs:\n  - {of: {a: a.wav, b: gone.wav, c: 3}}\n")
+    (job,) = read_jobs(jobs)
+    assert job.inputs["of"] == {"a": str(tmp_path / "a.wav"), "b": "gone.wav", "c": 3}
