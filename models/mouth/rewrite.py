@@ -7,6 +7,7 @@ in most of the shapes that speech needs, at its own resolution.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ _AROUND = CHEEKS + _LOWER_JAW
 _STEP = 2
 #: the shares of the exemplars before, at and after a packet where it jumps
 _DISSOLVE = (0.25, 0.5, 0.25)
+#: details smaller than this, over the face height, do not dissolve
+_COARSE = 0.012
 
 
 @dataclass(frozen=True)
@@ -105,25 +108,32 @@ class Rewrite:
         return shares
 
     def _carried(self, window: Window, shares: dict[int, float], target: Floats, axes: Axes, lips: Lips) -> Picture:
+        """The chosen exemplar as it will show, in the light and shade of all that have a share.
+
+        What is finer than `_COARSE` is the chosen one's alone: pictures that are mixed are soft.
+        """
         import cv2
 
-        mixed: Picture | None = None
-        total = 0.0
-        ends = sides(target, axes)
-        between = window.gap(lips) if len(shares) > 1 else None
-        for row, share in shares.items():
-            onto = align(self._bank.landmarks[row], target)
-            own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
-            back = _compose(self._bank.placement[row], invert(onto))
-            picture, _ = window.bent(self._bank.crop(row), Bend(lips, own, axes.height, ends), back)
-            total += share
-            if mixed is None:
-                mixed = alone = picture
-            else:
-                mixed = np.asarray(cv2.addWeighted(mixed, 1 - share / total, picture, share / total, 0), np.uint8)
-        assert mixed is not None
+        parts = {row: self._bend(row, target, axes, lips) for row in shares}
+        chosen = next(iter(parts))
+        bend, back = parts.pop(chosen)
+        alone, _ = window.bent(self._bank.crop(chosen), bend, back)
+        if not parts:
+            return alone
+        block = max(2, round(_COARSE * axes.height))
+        base = window.coarse(alone, block)
+        shift = np.zeros(base.shape, np.float32)
+        for row, (bend, back) in parts.items():
+            shift += shares[row] * (window.coarsely_bent(self._bank.crop(row), bend, back, block) - base)
         # teeth of two mouths shine through each other: between the lips only the chosen one shows
-        return mixed if between is None else np.asarray(cv2.blendLinear(alone, mixed, between, 1 - between), np.uint8)
+        shift *= 1 - window.coarse(window.gap(lips), block)[..., None]
+        return np.asarray(cv2.add(alone, window.fine(shift, block), dtype=cv2.CV_8U), np.uint8)
+
+    def _bend(self, row: int, target: Floats, axes: Axes, lips: Lips) -> tuple[Bend, Floats]:
+        """How an exemplar takes the shape of `lips`, and the map [2, 3] from the crop's pixels to its own."""
+        onto = align(self._bank.landmarks[row], target)
+        own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
+        return Bend(lips, own, axes.height, sides(target, axes)), _compose(self._bank.placement[row], invert(onto))
 
 
 class Window:
@@ -174,11 +184,7 @@ class Window:
         import cv2
 
         step = 1 if bend.hanging else _STEP
-        across, down, depth = bend(*self.local(step, beyond=step - 1))
-        o, a, d = self.axes.origin, self.axes.across, self.axes.down
-        lead = np.array([[a[0], d[0], o[0]], [a[1], d[1], o[1]]], np.float32)
-        m = lead if affine is None else _compose(affine, lead)
-        maps = [across * m[i, 0] + (down * m[i, 1] + m[i, 2]) for i in (0, 1)]
+        maps, depth = self._maps(bend, affine, step, beyond=step - 1)
         if step > 1:
             height, width = self.shape
             size = (maps[0].shape[1] * step, maps[0].shape[0] * step)
@@ -186,6 +192,44 @@ class Window:
             maps = [np.ascontiguousarray(one[step : step + height, step : step + width]) for one in fine]
         picture = cv2.remap(source, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(picture, np.uint8), depth
+
+    def _maps(self, bend: Bend, affine: Floats | None, step: int, beyond: int = 0) -> tuple[list[Floats], Floats]:
+        """Where in the source the middles of blocks of `step` pixels come from (x and y), and the bend's depth."""
+        across, down, depth = bend(*self.local(step, beyond))
+        o, a, d = self.axes.origin, self.axes.across, self.axes.down
+        lead = np.array([[a[0], d[0], o[0]], [a[1], d[1], o[1]]], np.float32)
+        m = lead if affine is None else _compose(affine, lead)
+        return [across * m[i, 0] + (down * m[i, 1] + m[i, 2]) for i in (0, 1)], depth
+
+    def coarsely_bent(self, source: Picture, bend: Bend, affine: Floats, block: int) -> Floats:
+        """As `coarse` of `bent`, for a fraction of the work: float32 [rows, columns, 3]."""
+        import cv2
+
+        maps, _ = self._maps(bend, affine, block)
+        height, width = source.shape[:2]
+        size = (-(-width // block), -(-height // block))
+        small = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
+        x, y = ((one + 0.5) * (n / full) - 0.5 for one, n, full in zip(maps, size, (width, height), strict=True))
+        picture = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(picture, np.float32)
+
+    def coarse(self, picture: npt.NDArray[Any], block: int) -> Floats:
+        """The means over blocks of `block` pixels of a picture of this window's shape, float32."""
+        import cv2
+
+        height, width = self.shape
+        beyond = (0, -height % block, 0, -width % block)
+        whole = cv2.copyMakeBorder(picture, *beyond, cv2.BORDER_REPLICATE)
+        size = (whole.shape[1] // block, whole.shape[0] // block)
+        return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.float32)
+
+    def fine(self, coarse: Floats, block: int) -> Floats:
+        """The smooth picture of this window's shape whose means over blocks were given."""
+        import cv2
+
+        height, width = self.shape
+        size = (coarse.shape[1] * block, coarse.shape[0] * block)
+        return np.asarray(cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)[:height, :width], np.float32)
 
     def polygon(self, points: Floats) -> Picture:
         """255 inside the convex hull of `points` [n, 2] (crop pixels)."""
