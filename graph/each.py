@@ -76,7 +76,11 @@ class _Unfolding:
                 for name, located in one.params.items()
                 if not (waits and str(located.value).startswith("$each."))
             }
-            copies.append(replace(one, name=f"{one.name}.{word(key)}", params=params, waits=waits))
+            when = {}
+            for asked, wanted in one.when.items():
+                reference = self.of_entry(Located(f"${asked}", one.place), one.each, key, value)
+                when[str(reference.value)[1:]] = wanted
+            copies.append(replace(one, name=f"{one.name}.{word(key)}", params=params, waits=waits, when=when))
         return copies
 
     def stages_of(self, one: StageSpec) -> list[StageSpec]:

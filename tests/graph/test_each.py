@@ -108,6 +108,20 @@ def test_a_chain_runs_in_real_processes(tmp_path: Path) -> None:
     assert {name: report.stages[f"add.{name}"]["counts"] for name in "abc"} == {name: {"added": 6} for name in "abc"}
 
 
+def test_what_refers_to_a_repeated_stage_means_the_one_of_its_entry(tmp_path: Path) -> None:
+    """Parameters of other stages, and the process that neighbours share."""
+    text = CHAIN.replace("chain: {frame: sum}}", "chain: {frame: sum}, with: {more: $weigh.factor}}")
+    found = checked(tmp_path, text, of="{a: 2, b: 30}")
+    assert [found.stages[f"add.{name}"].params["more"] for name in "ab"] == [2, 30]
+    shared = text.replace("{each: of, ", "{each: of, process: one, ").replace(", chain: {frame: sum}", "")
+    shared = shared.replace("fields: {frame: sum}", "fields: {frame: sum.b}")
+    report = Graph.load(write(tmp_path, shared)).run(of="{a: 2, b: 30}")
+    assert report.status == "done", report.error
+    assert report.stages["weigh.b"]["process"] == report.stages["add.b"]["process"] == ["weigh.b+add.b-0"]
+    assert report.stages["add.a"]["process"] == ["weigh.a+add.a-0"]
+    assert rows(tmp_path) == [(index * 31 + 30) % 256 for index in range(6)]
+
+
 def test_one_entry_is_enough(tmp_path: Path) -> None:
     report = Graph.load(write(tmp_path)).run(of={0: 5})
     assert report.status == "done", report.error
@@ -250,6 +264,17 @@ def test_a_graph_that_runs_first_may_write_the_map(tmp_path: Path, monkeypatch: 
     again = graph.run()
     assert again.status == "done", again.error
     assert not again.first, "what was written is kept"
+
+
+def test_a_repeated_graph_asks_the_stage_of_its_entry_whether_it_is_wanted(tmp_path: Path) -> None:
+    write_firsts(tmp_path)
+    text = WRITTEN.replace("found: {graph: tell.yaml, with: {packets: $entries}, gives: output}", "").replace(
+        "inputs: {", "inputs: {found: {type: map, default: {a: 1, b: 2}}, "
+    )
+    text = text.replace("gives: output}", "when: {add.more: [0, 5]}}")
+    assert set(checked(tmp_path, text).spec.first) == {"lines.a", "lines.b"}
+    assert set(checked(tmp_path, text, changes={"add.b.more": 3}).spec.first) == {"lines.a"}
+    assert not checked(tmp_path, text, changes={"add.more": 3}).spec.first
 
 
 def graphrun(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
