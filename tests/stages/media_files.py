@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -75,7 +75,7 @@ class Clip:
     """A video to write. `times` of the frames in seconds; without them `count` frames at `rate`.
 
     `rotation`: degrees counter-clockwise, then `mirrored` left and right, as a player is told to show it. `colours`:
-    attributes of the encoder, H.273 code points.
+    attributes of the encoder, H.273 code points. `draw`: the pictures by number, width and height.
     """
 
     count: int = 10
@@ -95,6 +95,7 @@ class Clip:
     options: dict[str, str] = field(default_factory=lambda: {"crf": "4", "preset": "ultrafast"})
     container: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    draw: Callable[[int, int, int], Picture] = picture
 
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
@@ -126,7 +127,7 @@ def mux_sound(container: Any, stream: Any, sound: Sound) -> None:
 
 
 def write_clip(path: Path, clip: Clip) -> Path:
-    """A video file; its pictures are `picture(0)`, `picture(1)` …"""
+    """A video file; its pictures are those that `draw` gives, `picture(0)`, `picture(1)` … if nothing else is said"""
     with av.open(str(path), "w", options=clip.container) as container:
         container.metadata.update(clip.metadata)
         stream: Any = container.add_stream(clip.codec, rate=clip.rate)
@@ -143,7 +144,7 @@ def write_clip(path: Path, clip: Clip) -> Path:
         sound_stream = add_sound(container, clip.sound) if clip.sound else None
         times = clip.times or [index / clip.rate for index in range(clip.count)]
         for index, time in enumerate(times):
-            frame = coded(picture(index, clip.width, clip.height), clip)
+            frame = coded(clip.draw(index, clip.width, clip.height), clip)
             frame.pts, frame.time_base = round((time + clip.start) / base), base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
