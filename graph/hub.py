@@ -371,7 +371,8 @@ class Hub:
         for name, counts in extras.get("counts", {}).items():
             self.stats[name].counts.update(counts)
         for name, notes in extras.get("notes", {}).items():
-            self.notes.extend((name, note) for note in notes)
+            # A stage that begins anew says what it says at the beginning again.
+            self.notes.extend((name, note) for note in dict.fromkeys(notes) if (name, note) not in self.notes)
         for name, about in extras.get("about", {}).items():
             self.stats[name].about = about
         if "cpu" in extras:

@@ -36,13 +36,13 @@ ROWS: dict[str, Fault] = {}
 
 
 def recoveries(recorder: Recorder) -> list[float]:
-    """Of every worker that died: seconds until one in its place has done a task."""
+    """Of every worker that died: seconds until one in its place has done a task, if there was one to do."""
     found = []
     for dead in (one for one in recorder.lives if one.died):
         assert dead.ended is not None
         place = dead.worker[:2]
         after = [one.ended / 1e9 for one in recorder.spans if one.worker[:2] == place and one.worker > dead.worker]
-        found.append(min(after) - dead.ended)
+        found += [min(after) - dead.ended] if after else []
     return found
 
 

@@ -141,14 +141,14 @@ def test_a_killer_shoots_at_random(tmp_path: Path, fault: Fault) -> None:
 
 
 def test_any_worker_is_shot(tmp_path: Path, fault: Fault) -> None:
-    """A source, a stage with state and a sink are shot, again and again."""
+    """Sources, stages with state and sinks are shot, at their end too."""
     packets, every = 3000, 250
-    out, path = tmp_path / "out.txt", tmp_path / "graph.yaml"
+    out, once, path = tmp_path / "out.txt", tmp_path / "once", tmp_path / "graph.yaml"
     path.write_text(
         f'stages:\n  source: {{use: "{PARTS}:Mixed", with: {{packets: {packets}, pace: 0.0005, size: 64}}}}\n'
         f'  pass: {{use: "{PARTS}:Pass", from: source, fields: {{passed: copy, passed_key: copied}}}}\n'
         f'  sum: {{use: "{PARTS}:Sum", from: pass, fields: {{key: copied}}}}\n'
-        f'  sink: {{use: "{PARTS}:Keep", from: sum, fields: {{key: copied}}, with: {{path: {out}}}}}\n'
+        f'  sink: {{use: "{PARTS}:Keep", from: sum, fields: {{key: copied}}, with: {{path: {out}, once: {once}}}}}\n'
     )
     shots = [stage for stage in ("source", "sum", "sink", "pass") for _ in range(2)]
     random.Random(3).shuffle(shots)
@@ -165,7 +165,9 @@ def test_any_worker_is_shot(tmp_path: Path, fault: Fault) -> None:
     report = run(path, on_progress=shoot, recorder=recorder)
     assert report.status == "done", report.error
     assert fired == shots
-    assert sum(stage["restarts"] for stage in report.stages.values()) == len(shots)
+    assert sum(stage["restarts"] for stage in report.stages.values()) == len(shots) + 1
+    assert [one["path"] for one in report.outputs] == [str(out)]
+    fault.tried += len(shots)
     fault.count(list(range(packets)), arrived(tmp_path))
     assert arrived(tmp_path) == list(range(packets))
     assert report.packets == packets
