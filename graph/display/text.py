@@ -197,6 +197,8 @@ def graph_lines(spec: GraphSpec) -> list[str]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {one}" for key, one in value.items()) + "}"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
