@@ -169,6 +169,18 @@ def test_rotated_clips_come_out_upright(tmp_path: Path, rotation: int, mirrored:
         assert psnr(frame.to_ndarray(format="rgb24"), shown(picture(index, 128, 96), clip)) > 30
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p"])
+@pytest.mark.parametrize(("rotation", "mirrored"), [(90, False), (180, True), (270, True)])
+def test_luma_is_turned_bit_for_bit(tmp_path: Path, rotation: int, mirrored: bool, pix_fmt: str) -> None:
+    clip = Clip(count=2, width=64, height=48, pix_fmt=pix_fmt, options={"crf": "20"})
+    clip.rotation, clip.mirrored = rotation, mirrored
+    source = write_clip(tmp_path / "in.mp4", clip)
+    size = "<u2" if "10" in pix_fmt else "u1"
+    for frame, packet in zip(frames(source), run_stage(Decode(str(source), pixels="source")), strict=True):
+        luma = np.frombuffer(frame.planes[0], size).reshape(48, -1)[:, :64]
+        assert np.array_equal(packet.planes.view(size)[: 64 * 48], shown(luma, clip).ravel())
+
+
 COLOURS = [(1, 1, 1, 1), (6, 1, 6, 6), (5, 2, 5, 1), (1, 2, 1, 13), (9, 1, 9, 14), (2, 0, 2, 2)]
 
 
