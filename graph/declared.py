@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graph.plan import FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.plan import CREDIT, DEVICE_CREDIT, FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
 from graph.spec import GraphSpec, StageSpec
-from graph.stage import Array, Field, Sink, Source, Stage
+from graph.stage import Array, Field, Sink, Source, Stage, works_ahead
 
 
 @dataclass
@@ -116,6 +116,7 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
     stages = [declared[name] for name in members]
     at = home[members[0]]
     head, window = stages[0], getattr(stages[0].stage, "window", None)
+    with_state = [one.stage for one in stages if one.stage.stateful]
     before = {home[name] for one in stages for name in one.inputs} - {at}
     timeouts = [one.spec.timeout for one in stages if one.spec.timeout is not None]
     return Node(
@@ -127,11 +128,12 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
         max_wait=head.spec.max_wait,
         before=window.before if window else 0,
         after=window.after if window else 0,
-        stateful=any(one.stage.stateful for one in stages),
+        stateful=bool(with_state),
         on_error=_on_error(stages),
         timeout=sum(timeouts) if timeouts else None,
+        credit=DEVICE_CREDIT if len(stages) == 1 and works_ahead(head.stage) else CREDIT,
         sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
-        resumes=all(_resumes(one.stage) for one in stages if one.stage.stateful),
+        resumes=bool(with_state) and all(_resumes(stage) for stage in with_state),
     )
 
 

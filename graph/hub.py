@@ -173,7 +173,7 @@ class Hub:
         """Have a worker open its stages, anew if it has before; a sink that had packets goes on with what is whole."""
         hand.phase = "opening"
         state = self.scheduler.nodes[hand.id.node]
-        resume = self.resume or (state.node.sink and state.next > self._starts[state.at])
+        resume = self.resume or (state.node.resumes and state.next > self._starts[state.at])
         self._send(hand, protocol.SETUP, self._members(state.at), self.checked.facts, resume)
 
     def _members(self, at: int) -> list[dict[str, Any]]:
