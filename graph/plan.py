@@ -15,6 +15,8 @@ from functools import cached_property
 
 #: Tasks that a worker may hold at once: one at work, one waiting.
 CREDIT = 2
+#: … and where a device does the work: one that it does, one that it has next, one waiting.
+DEVICE_CREDIT = 3
 #: The least that `auto` makes a link hold; more was measured to gain nothing.
 LINK = 4
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from inspect import isgeneratorfunction
 from typing import Any
 
 import numpy as np
@@ -258,10 +259,15 @@ class Stage(_Declared):
         """Read the packet's inputs, fill its outputs."""
         raise NotImplementedError(f"{type(self).__name__} has no process()")
 
-    def process_batch(self, packets: Sequence[Packet]) -> None:
-        """As `process`, for the packets of one task (`batch:` in the graph), in order."""
+    def process_batch(self, packets: Sequence[Packet]) -> Iterator[None] | None:
+        """As `process`, for the packets of one task (`batch:` in the graph), in order.
+
+        It may be a generator with one `yield`: before it the work is handed to a device, after it the results are
+        taken. The worker then begins the next task before it waits for this one, so that the device always has work.
+        """
         for packet in packets:
             self.process(packet)
+        return None
 
     def pass_through(self, packet: Packet) -> None:
         """Fill the outputs without the work: what `on_error: pass` calls for a packet whose processing failed."""
@@ -349,6 +355,17 @@ def run_stage(
         stage.close()
 
 
+def process_all(stage: Stage, packets: Sequence[Packet]) -> None:
+    """Do the packets of a task, and wait until they are done."""
+    for _ in stage.process_batch(packets) or ():
+        pass
+
+
+def works_ahead(stage: Source | Stage) -> bool:
+    """Whether a stage hands its work to a device: its `process_batch` is a generator."""
+    return isinstance(stage, Stage) and isgeneratorfunction(type(stage).process_batch)
+
+
 def blank_arrays(stage: Source | Stage, caps: Caps) -> dict[str, Any]:
     """Arrays of the shapes that a configured stage writes, by field."""
     arrays = ((name, kind) for name, kind in stage.writes.items() if isinstance(kind, Array))
@@ -377,7 +394,7 @@ def _processed(stage: Stage, caps: Caps, rows: list[dict[str, Any]], rate: Fract
                 shown = {name: _read_only(rows[other][name]) for name in stage.reads}
                 neighbours[offset] = Packet(other, other / rate, shown, {})
     for packet in packets:
-        stage.process_batch([packet])
+        process_all(stage, [packet])
     return [packet for packet in packets if not packet.skipped]
 
 

@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,25 @@ import zmq
 from graph import protocol
 from graph.arena import Slots, from_plain
 from graph.load import load_class
-from graph.stage import Array, Caps, Packet, Sink, Source, Stage, Value, infer_caps
+from graph.stage import (
+    Array,
+    Caps,
+    Packet,
+    Sink,
+    Source,
+    Stage,
+    Value,
+    infer_caps,
+    process_all,
+    works_ahead,
+)
 
 PR_SET_PDEATHSIG = 1
 #: A task shorter than this waits for its neighbours, so that one message carries the results of several.
 SHORT_NS = 50_000
 EXTRAS_EVERY_NS = 500_000_000
+#: Tasks that a device is given at once: the one that it does, and the next.
+AT_DEVICE = 2
 
 
 class StageFailure(Exception):
@@ -92,6 +107,16 @@ class Member:
             row[graph] = fields[own]
 
 
+@dataclass
+class Begun:
+    """A task that a device is at, or will be: what ends it, and the seconds (ns) that its beginning took here."""
+
+    task: int
+    started: int
+    rest: Generator[None, None, list[Any]]
+    busy: int
+
+
 class _Places:
     """Where arrays of this process are written: slots that others read, or memory of its own."""
 
@@ -128,6 +153,7 @@ class Worker:
         self.slots: dict[str, Slots] = {}
         self.next = 0
         self.results: list[Any] = []
+        self.begun: deque[Begun] = deque()
         self.extras_at = 0
 
     def send(self, word: int, *parts: Any) -> None:
@@ -137,6 +163,9 @@ class Worker:
         self.send(protocol.HELLO)
         try:
             while True:
+                if self.begun and not self.socket.poll(0):
+                    self.end_first()
+                    continue
                 word, *parts = protocol.unpack(self.socket.recv())
                 if word == protocol.TASKS:
                     self.tasks(parts[0])
@@ -201,7 +230,8 @@ class Worker:
         self.inputs: list[str] = inputs
         self.outputs: list[str] = outputs
         self.source = source
-        self.places = _Places(self.slots, self.members, batch)
+        self.ahead = len(self.members) == 1 and works_ahead(self.members[0].stage)
+        self.places = _Places(self.slots, self.members, batch * (AT_DEVICE if self.ahead else 1))
         self.send(protocol.READY, self.about())
 
     def about(self) -> dict[str, dict[str, Any]]:
@@ -216,14 +246,16 @@ class Worker:
 
     def tasks(self, tasks: list[Any]) -> None:
         for task, mode, packets in tasks:
+            if self.ahead and mode != protocol.PASS:
+                self.begin(task, packets)
+                continue
             started = time.monotonic_ns()
             for member in self.members:
                 member.busy = 0
             try:
                 done = self.work(mode, packets)
             except StageFailure as failure:
-                self.flush()
-                self.send(protocol.FAILED, task, failure.stage, failure.index, failure.message, failure.trace)
+                self.fail(task, failure)
                 continue
             if done is None:
                 self.flush()
@@ -233,6 +265,69 @@ class Worker:
             if time.monotonic_ns() - started > SHORT_NS:
                 self.flush()
         self.flush()
+
+    def fail(self, task: int, failure: StageFailure) -> None:
+        self.flush()
+        self.send(protocol.FAILED, task, failure.stage, failure.index, failure.message, failure.trace)
+
+    def begin(self, task: int, packets: list[Any]) -> None:
+        """Hand a task to the device; the oldest that it has is ended before it gets a third."""
+        if len(self.begun) == AT_DEVICE:
+            self.end_first()
+        started = time.monotonic_ns()
+        rest = self.through_device(packets)
+        try:
+            next(rest)
+        except StageFailure as failure:
+            self.fail(task, failure)
+            return
+        self.begun.append(Begun(task, started, rest, time.monotonic_ns() - started))
+
+    def end_first(self) -> None:
+        """Wait for the device with the oldest task, and send what came of it."""
+        one = self.begun.popleft()
+        resumed = time.monotonic_ns()
+        try:
+            next(one.rest)
+        except StageFailure as failure:
+            self.fail(one.task, failure)
+        except StopIteration as end:
+            self.results.append([one.task, one.started, [one.busy + time.monotonic_ns() - resumed], end.value])
+            self.flush()
+
+    def through_device(self, packets: list[Any]) -> Generator[None, None, list[Any]]:
+        """Do one task of a stage that works ahead; yields once, when the device has the work."""
+        member = self.members[0]
+        stage = member.stage
+        assert isinstance(stage, Stage)
+        rows, made = self.made(member, packets)
+        index = packets[0][0] if len(packets) == 1 else None
+        running = stage.process_batch(made)
+        assert running is not None
+        with _named(member.name, index):
+            next(running, None)
+        yield
+        with _named(member.name, index):
+            for _ in running:
+                raise RuntimeError("yields more than once in process_batch()")
+        for packet, row in zip(made, rows, strict=True):
+            if not packet.skipped:
+                with _named(member.name, packet.index):
+                    member.collect(packet, row)
+        return [
+            protocol.SKIPPED if packet.skipped else self.result(row, packet.time)
+            for packet, row in zip(made, rows, strict=True)
+        ]
+
+    def made(self, member: Member, packets: list[Any]) -> tuple[list[dict[str, Any]], list[Packet]]:
+        """The rows of a task's packets, and the packets as the first stage here sees them."""
+        rows, made = [], []
+        for packet in packets:
+            index, numerator, denominator, values = packet[:4]
+            rows.append(self.row(index, values))
+            around = self.neighbours(packet, member) if len(packet) > 4 else None
+            made.append(member.packet(rows[-1], index, Fraction(numerator, denominator), self.places, around))
+        return rows, made
 
     def flush(self) -> None:
         """Send what is done. Extras are looked at now and then, and always with what they belong to."""
@@ -323,7 +418,7 @@ class Worker:
                     stage.process(packet)
         else:
             with _named(member.name, packets[0].index if len(packets) == 1 else None):
-                stage.process_batch(packets)
+                process_all(stage, packets)
 
     def result(self, row: dict[str, Any], at: Fraction) -> Any:
         """What the hub has to know of a packet that is done; nothing, mostly."""
@@ -345,6 +440,7 @@ class Worker:
 
     def close_stages(self) -> None:
         """Every stage gets its `close`, also when another one's raises; what they raise is for the one who watches."""
+        self.begun.clear()
         for member in reversed(self.members):
             try:
                 member.stage.close()

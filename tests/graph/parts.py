@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -110,6 +110,48 @@ class Batched(Copy):
         for packet in packets:
             self.process(packet)
             packet.batch = len(packets)
+
+
+class Device(Copy):
+    """Copies at a device of its own, which takes `device` seconds for a batch and no core, one batch after the other.
+
+    Tells how many other tasks were begun when it took its results; what else it does, it does before it hands the batch
+    over, or `after`.
+    """
+
+    writes = {"copied": FRAME, "others": Value()}
+
+    def __init__(
+        self,
+        device: float = 0.01,
+        after: bool = False,
+        kill_at: int = -1,
+        once: str = "",
+        fail_at: int = -1,
+        skip_every: int = 0,
+    ) -> None:
+        super().__init__(kill_at=kill_at, once=once, fail_at=fail_at, skip_every=skip_every)
+        self.device = device
+        self.after = after
+        self.free = 0.0
+        self.begun = 0
+
+    def process_batch(self, packets: Sequence[Packet]) -> Iterator[None]:
+        self.begun += 1
+        if not self.after:
+            self.copy(packets)
+        done = self.free = max(self.free, time.monotonic()) + self.device
+        yield
+        time.sleep(max(0.0, done - time.monotonic()))
+        self.begun -= 1
+        if self.after:
+            self.copy(packets)
+        for packet in packets:
+            packet.others = self.begun
+
+    def copy(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            self.process(packet)
 
 
 class Rows(Stage):

@@ -104,6 +104,34 @@ def test_batches_are_full_but_for_the_last(bench: Bench) -> None:
     assert bench.lines == [(index, [index, 8 if index < 40 else 2]) for index in range(42)]
 
 
+DEVICE = '  copy: {use: "parts:Device", from: source, batch: 2, with: {OPTIONS}}\n'
+WITH_OTHERS = '  sink: {use: "parts:Write", from: copy, with: {path: OUT, fields: [copied, others]}}\n'
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_device_is_given_the_next_task_before_the_last_is_taken(bench: Bench, after: bool) -> None:
+    options = f"device: 0.01, after: {after}, skip_every: 7"
+    report = bench.run(SOURCE + DEVICE.replace("OPTIONS", options) + WITH_OTHERS)
+    assert report.status == "done", report.error
+    left = [index for index in range(40) if index % 7]
+    assert [(index, copied) for index, (copied, _) in bench.lines] == [(index, index) for index in left]
+    assert max(others for _, (_, others) in bench.lines) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_fails_or_dies_at_a_device_is_told_or_done_again(bench: Bench, after: bool) -> None:
+    failing = DEVICE.replace("OPTIONS", f"after: {after}, fail_at: 21").replace("batch: 2", "batch: 1, on_error: skip")
+    report = bench.run(SOURCE + failing + WITH_OTHERS)
+    assert report.status == "done", report.error
+    assert bench.indices == [index for index in range(40) if index != 21]
+    assert [one["index"] for one in report.stages["copy"]["errors"]] == [21]
+    dying = DEVICE.replace("OPTIONS", f"after: {after}, kill_at: 11, once: {bench.folder / 'once'}")
+    report = bench.run(SOURCE + dying + WITH_OTHERS)
+    assert report.status == "done", report.error
+    assert bench.indices == list(range(40))
+    assert report.stages["copy"]["restarts"] == 1
+
+
 def test_a_batch_that_is_not_full_goes_on_after_max_wait(bench: Bench) -> None:
     stages = (
         '  source: {use: "parts:Count", with: {packets: 6, pace: 0.2}}\n'

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graph.declared import Checked, Declared
-from graph.stage import Caps, Packet, Sink, Source, Window, blank_arrays, infer_caps
+from graph.stage import Caps, Packet, Sink, Source, Window, blank_arrays, infer_caps, process_all
 
 
 class OneProcess:
@@ -87,7 +87,7 @@ class OneProcess:
         packet = Packet(
             at, self.times[at], self.given(one, at) | self.place(one, at), one.stage.writes, neighbours=near
         )
-        one.stage.process_batch([packet])
+        process_all(one.stage, [packet])
         made = packet.fields()
         self.rows[at] |= {one.renamed.get(name, name): made[name] for name in one.stage.writes}
         self.done[one.name] += 1

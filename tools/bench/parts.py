@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -77,7 +77,44 @@ class Device(Stage):
             setattr(packet, self.out, getattr(packet, self.into))
 
 
-class Compute(Stage):
+class Computing:
+    """Keeps a core at work for some of its time."""
+
+    @staticmethod
+    def compute(seconds: float) -> None:
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
+
+
+class Ahead(Computing, Stage):
+    """Has a device that takes `seconds` for a batch and no core; computes for `host` seconds before, and after."""
+
+    def __init__(self, place: int, seconds: float, host: float) -> None:
+        self.into, self.out, self.seconds, self.host = f"number{place - 1}", f"number{place}", seconds, host
+        self.reads = {self.into: Value()}
+        self.writes = {self.out: Value()}
+        self.free = 0.0
+
+    def process_batch(self, packets: Sequence[Packet]) -> Iterator[None]:
+        self.compute(self.host)
+        done = self.free = max(self.free, time.monotonic()) + self.seconds
+        yield
+        time.sleep(max(0.0, done - time.monotonic()))
+        self.compute(self.host)
+        for packet in packets:
+            setattr(packet, self.out, getattr(packet, self.into))
+
+
+class Waiting(Ahead):
+    """As Ahead, but waits for the device before it looks at the next batch."""
+
+    def process_batch(self, packets: Sequence[Packet]) -> None:
+        for _ in super().process_batch(packets):
+            pass
+
+
+class Compute(Computing, Stage):
     """Keeps a core at work for `seconds` of its time."""
 
     def __init__(self, place: int, seconds: float) -> None:
@@ -86,9 +123,7 @@ class Compute(Stage):
         self.writes = {self.out: Value()}
 
     def process(self, packet: Packet) -> None:
-        until = time.thread_time() + self.seconds
-        while time.thread_time() < until:
-            pass
+        self.compute(self.seconds)
         setattr(packet, self.out, getattr(packet, self.into))
 
 
