@@ -86,7 +86,7 @@ def _is_there(folder: Path, value: Any) -> bool:
 
 
 def _is_path(spec: GraphSpec, name: str) -> bool:
-    return name in spec.first or (name in spec.inputs and spec.inputs[name].type == "path")
+    return name.partition(".")[0] in spec.first or (name in spec.inputs and spec.inputs[name].type == "path")
 
 
 def expand(spec: GraphSpec, inputs: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> list[Job]:

@@ -67,7 +67,7 @@ def staged(spec: GraphSpec, inputs: Mapping[str, Any], outputs: Sequence[str]) -
 
 
 def _is_path(spec: GraphSpec, name: str) -> bool:
-    return name in spec.first or (name in spec.inputs and spec.inputs[name].type == "path")
+    return name.partition(".")[0] in spec.first or (name in spec.inputs and spec.inputs[name].type == "path")
 
 
 def _check_writable(url: str) -> None:

@@ -98,7 +98,7 @@ def test_heads_that_are_turned_further_than_profile_pass_through(limit: float, s
     near, far = run_stage(stage, [packet.fields() for packet in run_stage(Crop("warp", size=256), turned)])
     assert near.mask.any() and not far.mask.any()
     assert np.array_equal(far.drawn, far.crop)
-    assert stage.counts == {"drawn": 1, "passed_through": 1}
+    assert stage.counts["passed_through"] == 1
 
 
 def test_profile_is_a_parameter_with_bounds() -> None:
