@@ -21,7 +21,8 @@ class People(Sink):
 
     A track ends at a cut, or where a face is hidden for too long; tracks that look alike and are never there at once
     are taken for one person. At most `most` people are written, those seen longest first; what lasts less than `least`
-    seconds is no one. Counts `tracks`, and those `left_out`, which are noted. It is an error if nobody is to be seen.
+    seconds (of a video shorter than twice that, half of it) is no one. Counts `tracks`, and those `left_out`, which are
+    noted. It is an error if nobody is to be seen.
     """
 
     reads = {
@@ -45,20 +46,26 @@ class People(Sink):
 
         self._cast = Cast()
         self._frames = 0
+        self._begin = self._last = 0.0
 
     def process(self, packet: Packet) -> None:
         """Look who is there."""
+        self._last = float(packet.time)
+        if not self._frames:
+            self._begin = self._last
         self._cast.see(packet.frame, packet.faces, packet.ids.tolist(), float(packet.time))
         self._frames += 1
 
     def finish(self) -> Sequence[Output]:
         """Write the map."""
-        people, left = self._cast.people(self.most, self.least)
+        least = min(self.least, (self._last - self._begin) / 2)
+        people, left = self._cast.people(self.most, least)
         if not people:
-            raise ValueError(f"no face is to be seen for {self.least:g} s or more")
+            seen = f"no face is to be seen for {least:g} s or more"
+            raise ValueError(seen if self._cast.found else "there is no face to be seen")
         self.counts["tracks"] = len(self._cast.found)
         self.counts["left_out"] = len(left)
-        if long := [one for one in left if one.last - one.first >= self.least]:
+        if long := [one for one in left if one.last - one.first >= least]:
             self.notes.append(f"there are more than {self.most} people; left out: {', '.join(map(_told, long))}")
         found = {str(person[0].id): ",".join(str(one.id) for one in person) for person in people}
         part = self.path.with_name(f"{self.path.name}.part")

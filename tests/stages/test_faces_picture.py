@@ -168,8 +168,16 @@ def test_the_map_of_people(tmp_path: Path) -> None:
     assert "more than 1 people; left out: track 1 (0.4 to 1.2 s)" in less.notes[0]
 
 
+def test_a_still_shows_people_too(tmp_path: Path) -> None:
+    run_stage(People(str(tmp_path / "people.json")), [packet(GREY, (0, face(100, 180)), (1, face(400, 180)))])
+    assert json.loads((tmp_path / "people.json").read_text()) == {"0": "0", "1": "1"}
+
+
 def test_nobody_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no face is to be seen for 0\.5 s or more"):
+    with pytest.raises(ValueError, match="there is no face"):
         run_stage(People(str(tmp_path / "people.json")), [packet(GREY)] * 20)
+    short = [packet(GREY, (0, face(100, 180)))] * 8 + [packet(GREY)] * 40
+    with pytest.raises(ValueError, match=r"no face is to be seen for 0\.5 s or more"):
+        run_stage(People(str(tmp_path / "people.json")), short)
     with pytest.raises(ValueError, match="most has to lie between 1 and 16, not 0"):
         People("people.json", most=0)
