@@ -36,6 +36,8 @@ JUMP_PER_FRAME = 0.3
 #: warp closes (the most closed exemplars are no better: their lips are pressed together until they vanish)
 OPEN_WHEN_CLOSED = 3.0
 NEARLY_SHUT = 0.15
+#: what no other cost reaches
+BARRED = 1e4
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,17 @@ class Chooser:
     """Answers which exemplar packet `index` shows."""
 
     def __init__(
-        self, wanted: Callable[[int, int], Wanted], units: Floats, poses: Floats, frames: npt.NDArray[np.int64]
+        self,
+        wanted: Callable[[int, int], Wanted],
+        units: Floats,
+        poses: Floats,
+        frames: npt.NDArray[np.int64],
+        barred: npt.NDArray[np.bool_],
     ) -> None:
-        """`wanted(start, stop)` tells what packets [start, stop) shall show; exemplars by rows of the three arrays."""
+        """`wanted(start, stop)` tells what packets [start, stop) shall show; exemplars by rows of the four arrays, of
+        which the `barred` are taken only where all are."""
         self._wanted, self._units, self._poses, self._frames = wanted, units, poses, frames
+        self._barred = np.where(barred, BARRED, 0).astype(np.float32)
         self._block = lru_cache(maxsize=4)(self._decode_block)
 
     def __call__(self, index: int) -> int:
@@ -100,5 +109,6 @@ class Chooser:
     def _decode_block(self, block: int) -> npt.NDArray[np.int64]:
         start = max(0, block * BLOCK - MARGIN)
         stop = (block + 1) * BLOCK + MARGIN
-        path = decode(own_costs(self._wanted(start, stop), self._units, self._poses), self._frames)
+        costs = own_costs(self._wanted(start, stop), self._units, self._poses) + self._barred
+        path = decode(costs, self._frames)
         return path[block * BLOCK - start :][:BLOCK]

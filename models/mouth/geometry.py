@@ -147,3 +147,9 @@ def invert(affine: Floats) -> Floats:
     """The inverse of an affine map [2, 3]."""
     inverse = np.linalg.inv(affine[:, :2].astype(np.float64))
     return np.concatenate([inverse, -(inverse @ affine[:, 2:])], 1).astype(np.float32)
+
+
+def compose(outer: Floats, inner: Floats) -> Floats:
+    """The affine map [2, 3] that does `inner` first, then `outer`."""
+    linear = outer[:, :2] @ inner[:, :2]
+    return np.concatenate([linear, (outer[:, :2] @ inner[:, 2] + outer[:, 2])[:, None]], 1).astype(np.float32)

@@ -16,7 +16,8 @@ from models.mouth.align import align
 from models.mouth.bank import Bank
 from models.mouth.blend import blend, soften
 from models.mouth.choose import Chooser
-from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, invert
+from models.mouth.cover import HIDDEN, Look
+from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, compose, invert
 from models.mouth.lips import Bend, Lips, sides
 from models.mouth.schedule import Schedule
 
@@ -41,10 +42,12 @@ _COARSE = 0.012
 @dataclass(frozen=True)
 class Drawn:
     """`picture` uint8 [s, s, 3] and `mask` uint8 [s, s]: 255 where the picture differs from the crop,
-    0 elsewhere; the picture itself fades into the crop."""
+    0 elsewhere; the picture itself fades into the crop. `covered`: whether something before the mouth was left as it
+    is."""
 
     picture: Picture
     mask: Picture
+    covered: bool = False
 
 
 class Rewrite:
@@ -57,12 +60,19 @@ class Rewrite:
         if not len(bank):
             raise ValueError("the bank holds no mouth to take")
         self._bank, self._schedule, self._reach = bank, schedule, reach
-        self._choose = Chooser(schedule.wanted, reach.units(bank.measures()), bank.poses(), bank.frame)
+        self._look = Look(bank)
+        units = reach.units(bank.measures())
+        self._choose = Chooser(schedule.wanted, units, bank.poses(), bank.frame, self._look.covered)
         self._shapes = np.stack([_shape(landmarks) for landmarks in bank.landmarks])
 
     def draw(self, index: int, time: float, crop: Picture, placement: Floats, landmarks: Floats) -> Drawn:
         """The crop uint8 [s, s, 3] of packet `index` with its new mouth; `landmarks` [468, 2] in the frame's pixels."""
+        import cv2
+
         target = apply(placement, landmarks)
+        cover, hidden = self._look.cover(crop, target)
+        if hidden > HIDDEN:
+            return Drawn(crop, np.zeros(crop.shape[:2], np.uint8), covered=True)
         axes = Axes.of(target)
         wanted, shut = self._schedule.mouth(time)
         picks = [self._choose(index + offset) for offset in (-1, 0, 1)]
@@ -78,7 +88,10 @@ class Rewrite:
         over = self._carried(core, self._shares(picks), target, axes, lips)
         part = core.of(picture)
         part[...] = blend(part, over, inside, soften(inside, round(_FEATHER * axes.height)))
-        return Drawn(picture, window.changed(crop, picture))
+        covered = bool(cover.any())
+        if covered:
+            picture = np.asarray(cv2.blendLinear(crop, picture, cover, 1 - cover), np.uint8)
+        return Drawn(picture, window.changed(crop, picture), covered)
 
     def _lips(self, picks: list[int], target: Floats, axes: Axes, wanted: Floats, shut: bool) -> Lips:
         """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth."""
@@ -133,7 +146,7 @@ class Rewrite:
         """How an exemplar takes the shape of `lips`, and the map [2, 3] from the crop's pixels to its own."""
         onto = align(self._bank.landmarks[row], target)
         own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
-        return Bend(lips, own, axes.height, sides(target, axes)), _compose(self._bank.placement[row], invert(onto))
+        return Bend(lips, own, axes.height, sides(target, axes)), compose(self._bank.placement[row], invert(onto))
 
 
 class Window:
@@ -198,7 +211,7 @@ class Window:
         across, down, depth = bend(*self.local(step, beyond))
         o, a, d = self.axes.origin, self.axes.across, self.axes.down
         lead = np.array([[a[0], d[0], o[0]], [a[1], d[1], o[1]]], np.float32)
-        m = lead if affine is None else _compose(affine, lead)
+        m = lead if affine is None else compose(affine, lead)
         return [across * m[i, 0] + (down * m[i, 1] + m[i, 2]) for i in (0, 1)], depth
 
     def coarsely_bent(self, source: Picture, bend: Bend, affine: Floats, block: int) -> Floats:
@@ -281,9 +294,3 @@ def _shape(landmarks: Floats) -> Floats:
     axes = Axes.of(landmarks)
     lips = Lips.of(landmarks, axes)
     return np.asarray(np.concatenate([lips.edges, lips.jaw[None]]) / axes.height, np.float32)
-
-
-def _compose(outer: Floats, inner: Floats) -> Floats:
-    """The affine map that does `inner` first, then `outer`."""
-    linear = outer[:, :2] @ inner[:, :2]
-    return np.concatenate([linear, (outer[:, :2] @ inner[:, 2] + outer[:, 2])[:, None]], 1).astype(np.float32)

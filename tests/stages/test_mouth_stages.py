@@ -123,6 +123,18 @@ def test_a_profile_passes_through(person: Person, survey: str, target: str) -> N
     assert not drawn[0].mask.any() and diffuse.counts["passed_through"] == 1
 
 
+def test_what_passes_before_the_mouth_is_counted(person: Person, survey: str, target: str) -> None:
+    row = rows(person)[9]
+    frame, (x, y) = row["frame"].copy(), row["landmarks"][13].astype(int)
+    frame[y - 14 : y + 14, :x] = 25
+    diffuse = Diffuse("rewrite", survey=survey, target=target)
+    cropped = run_stage(Crop("auto", survey=survey), [row, {**row, "frame": frame}])
+    drawn = fields(run_stage(diffuse, fields(cropped)))
+    assert diffuse.counts == {"drawn": 1, "covered": 1}
+    composed = run_stage(Composite(), drawn, stream={"shaped": True})
+    assert np.array_equal(composed[1].composed[y - 5 : y + 5, x - 20 : x - 8], frame[y - 5 : y + 5, x - 20 : x - 8])
+
+
 def test_auto_says_what_it_takes_and_why(person: Person, survey: str, target: str) -> None:
     cropped = fields(run_stage(Crop("auto", survey=survey), rows(person)[:2]))
     diffuse = Diffuse(survey=survey, target=target)

@@ -35,7 +35,7 @@ def chooser(count: int = 90) -> Chooser:
         path = np.stack([0.5 + 0.5 * np.sin(t / k) for k in (3, 5, 7, 9)], 1).astype(np.float32)
         return Wanted(path, t % 31 == 0, np.zeros((len(t), 3), np.float32))
 
-    return Chooser(wanted, units, np.zeros((count, 3), np.float32), np.arange(count))
+    return Chooser(wanted, units, np.zeros((count, 3), np.float32), np.arange(count), np.zeros(count, bool))
 
 
 def test_the_choice_is_a_function_of_the_index() -> None:

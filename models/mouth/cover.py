@@ -1,0 +1,116 @@
+"""What covers a mouth: a hand, a cup, a microphone that passes before it.
+
+A person's bank tells what the lower face looks like: small pictures of it, laid over each other by the points that
+speech does not move. Where a frame's is far from the middle of all of them, farther than they are from each other,
+something else is seen. What is there in more than half of the bank, such as a beard, belongs to the face.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.mouth.align import align
+from models.mouth.bank import Bank
+from models.mouth.geometry import CHEEKS, JAW, LOWER_OUTER, NOSE_BASE, UPPER_OUTER, Axes, Floats, apply, compose
+
+Picture = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+#: cells of the small picture's side, and what it shows around the point under the nose, over the face height
+_SIDE, _ACROSS, _DOWN = 32, (-0.36, 0.36), (0.0, 0.64)
+#: a cell is covered where it is off by more than this many median deviations and by this many levels of 255 more
+_DEVIATIONS, _LEVELS = 6.0, 28.0
+#: light that changes over all of the face by up to so many levels is nothing
+_DIMMER = 25.0
+#: fewer cells in one piece are a shadow or a wrinkle
+_LEAST = 24
+#: fewer mouths tell too little of a face, and more than these need not be looked at
+_FEWEST, _MOST = 12, 400
+#: where more than this share of the lips is covered there is nothing to draw
+HIDDEN = 0.6
+
+
+class Look:
+    """What the lower face of a person looks like, and where it does not."""
+
+    def __init__(self, bank: Bank) -> None:
+        """`bank`: of the person. With fewer than twelve mouths nothing is ever found to be covered."""
+        self.known = len(bank) >= _FEWEST
+        #: which mouths of the bank are covered, [n]
+        self.covered: Mask = np.zeros(len(bank), bool)
+        if not self.known:
+            return
+        poses = bank.poses()
+        self._face: Floats = bank.landmarks[int(np.abs(poses - np.median(poses, 0)).sum(1).argmin())]
+        axes = Axes.of(self._face)
+        corners = np.array([[x, y] for y in _DOWN for x in _ACROSS], np.float32) * axes.height
+        first, right, below, _ = axes.leave(corners)
+        linear = np.stack([right - first, below - first], 1) / _SIDE
+        self._spread_out = np.concatenate([linear, (first + linear @ np.full(2, 0.5))[:, None]], 1).astype(np.float32)
+        self._inside = self._hull([*NOSE_BASE, *CHEEKS, *JAW[4:-4]])
+        self._lips = self._hull([*UPPER_OUTER, *LOWER_OUTER]) & self._inside
+        rows = np.unique(np.linspace(0, len(bank) - 1, _MOST).astype(int))
+        small = np.stack([self._small(bank.crop(n), apply(bank.placement[n], bank.landmarks[n])) for n in rows])
+        self._middle = np.median(small, 0)
+        small -= self._light(small)
+        self._middle = np.median(small, 0)
+        self._usual = _DEVIATIONS * np.median(np.abs(small - self._middle), 0) + _LEVELS
+        self.covered[rows] = [self._off(one).any() for one in small]
+
+    def cover(self, crop: Picture, target: Floats) -> tuple[Floats, float]:
+        """Where something covers the lower face of landmarks `target` [468, 2] (crop pixels): float32 of the crop's
+        shape, 0 .. 1, and the share of the lips that it hides."""
+        import cv2
+
+        if not self.known:
+            return np.zeros(crop.shape[:2], np.float32), 0.0
+        small = self._small(crop, target)
+        off = self._off(small - self._light(small))
+        if not off.any():
+            return np.zeros(crop.shape[:2], np.float32), 0.0
+        grown = cv2.dilate(off.astype(np.float32), np.ones((3, 3), np.uint8))
+        size = (crop.shape[1], crop.shape[0])
+        mask = cv2.warpAffine(grown, compose(align(self._face, target), self._spread_out), size, flags=cv2.INTER_LINEAR)
+        return np.asarray(mask, np.float32), float(off[self._lips].mean())
+
+    def _hull(self, points: list[int]) -> Mask:
+        import cv2
+
+        mask = np.zeros((_SIDE, _SIDE), np.uint8)
+        back = np.linalg.inv(self._spread_out[:, :2])
+        cells = (self._face[points] - self._spread_out[:, 2]) @ back.T
+        cv2.fillConvexPoly(mask, cv2.convexHull(cells.round().astype(np.int32)), 1)
+        return mask > 0
+
+    def _small(self, crop: Picture, target: Floats) -> Floats:
+        """The lower face, float32 [side, side, 3]."""
+        import cv2
+
+        onto = compose(align(self._face, target), self._spread_out)
+        shrink = max(1, int(np.linalg.norm(onto[:, 0])))
+        size = (max(1, crop.shape[1] // shrink), max(1, crop.shape[0] // shrink))
+        # by a whole factor: anything else takes several times as long
+        less = cv2.resize(crop[: size[1] * shrink, : size[0] * shrink], size, interpolation=cv2.INTER_AREA)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        small = cv2.warpAffine(less, onto / shrink, (_SIDE, _SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(small, np.float32)
+
+    def _light(self, small: Floats) -> Floats:
+        """How much lighter than usual small pictures [..., side, side, 3] are as a whole, [..., 1, 1, 3]."""
+        light = np.clip(np.median((small - self._middle)[..., self._inside, :], axis=-2), -_DIMMER, _DIMMER)
+        return np.asarray(light[..., None, None, :], np.float32)
+
+    def _off(self, small: Floats) -> Mask:
+        """Cells that show something else, in pieces that are large enough, each filled to its hull: lips look so
+        different from one moment to the next that what is before them is told by what is around them."""
+        import cv2
+
+        off = (np.abs(small - self._middle) > self._usual).any(-1) & self._inside
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(off.astype(np.uint8), connectivity=4)
+        filled = np.zeros((_SIDE, _SIDE), np.uint8)
+        for piece in range(1, count):
+            if stats[piece, cv2.CC_STAT_AREA] >= _LEAST:
+                cells = np.argwhere(labels == piece)[:, ::-1].astype(np.int32)
+                cv2.fillConvexPoly(filled, cv2.convexHull(cells), 1)
+        return np.asarray(filled > 0, np.bool_)
