@@ -1,13 +1,14 @@
 """Judge a lip-synced video by what can be seen in it: the mouth against its target, the picture against its source.
 
-    python tools/lipscore.py OUTPUT [--target path.csv] [--truth real.mp4] [--source src.mp4] [--sheet out.png] [--json]
+    python tools/lipscore.py OUTPUT [--target path.csv] [--truth real.mp4] [--source src.mp4]
+                             [--sheet mouths.png] [--plot curves.png] [--json]
 
 A fresh face mesh of every frame of OUTPUT is measured (aperture |13-14|, width |61-291|, over the face height), its
 lips found closer (models/faces/lips.py): the mesh alone expects wide mouths to be open and narrow ones shut. With
 --target: correlation with the path, at lag 0 and at the best lag within 0.12 s, closures in which the lips touch
 within a frame, how open the mouth is in silence. With --truth: the same correlations with a real mouth. With --source
 (whose frames OUTPUT shows, played back and forth if it is shorter): flicker, seam, sharpness, and PSNR outside the
-mask.
+mask. --sheet: a page of mouths at full size; --plot: aperture and width over time, with what was asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from mouthplot import plot
 
 from models.mouth.geometry import JAW, Floats, face_height, measure
 from models.mouth.path import MouthPath, runs
@@ -269,11 +273,21 @@ def score(output: str, target: str | None, truth: str | None, source: str | None
     return scores, got
 
 
+def plot_scores(got: Mouths, target: str | None, truth: str | None, place: Path) -> None:
+    """The curves of `got`, with those of the path or else of the real mouth."""
+    path = MouthPath.read(target) if target else None
+    asked = (path.times, path.values) if path else None
+    if asked is None and truth:
+        real = mouths(truth)
+        asked = (real.times, real.measures)
+    plot((got.times, got.measures), asked, path, place)
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output")
-    for name in ("target", "truth", "source", "sheet"):
+    for name in ("target", "truth", "source", "sheet", "plot"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     arguments = parser.parse_args()
@@ -281,6 +295,8 @@ def main() -> int:
         scores, got = score(arguments.output, arguments.target, arguments.truth, arguments.source)
         if arguments.sheet:
             sheet(arguments.output, got.landmarks, Path(arguments.sheet))
+        if arguments.plot:
+            plot_scores(got, arguments.target, arguments.truth, Path(arguments.plot))
     except (OSError, ValueError) as error:
         print(f"lipscore: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -72,6 +73,10 @@ def test_a_mouth_that_follows_scores_high(person: Person, tmp_path: Path) -> Non
     }
     bad = tool.score(still, target, None, spoken)[0]["target"]
     assert abs(bad["aperture"]) < 0.5 and bad["closures_hit"] == 0
+    tool.plot_scores(got, target, None, tmp_path / "curves.png")
+    page = cv2.imread(str(tmp_path / "curves.png"))
+    red, green = (page[..., 2] > page[..., 0] + 60), (page[..., 1] > page[..., 0] + 40)
+    assert (red.any(0) | green.any(0)).sum() > 150  # curves over a second and a half
     tool.sheet(spoken, got.landmarks, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
