@@ -264,6 +264,7 @@ class Stage(_Declared):
 
         It may be a generator with one `yield`: before it the work is handed to a device, after it the results are
         taken. The worker then begins the next task before it waits for this one, so that the device always has work.
+        Where it ends without having yielded, the task is done.
         """
         for packet in packets:
             self.process(packet)

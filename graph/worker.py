@@ -41,6 +41,7 @@ PR_SET_PDEATHSIG = 1
 #: A task shorter than this waits for its neighbours, so that one message carries the results of several.
 SHORT_NS = 50_000
 EXTRAS_EVERY_NS = 500_000_000
+DONE = object()
 #: Tasks that a device is given at once: the one that it does, and the next.
 AT_DEVICE = 2
 
@@ -280,8 +281,11 @@ class Worker:
             next(rest)
         except StageFailure as failure:
             self.fail(task, failure)
-            return
-        self.begun.append(Begun(task, started, rest, time.monotonic_ns() - started))
+        except StopIteration as end:
+            self.results.append([task, started, [time.monotonic_ns() - started], end.value])
+            self.flush()
+        else:
+            self.begun.append(Begun(task, started, rest, time.monotonic_ns() - started))
 
     def end_first(self) -> None:
         """Wait for the device with the oldest task, and send what came of it."""
@@ -296,7 +300,7 @@ class Worker:
             self.flush()
 
     def through_device(self, packets: list[Any]) -> Generator[None, None, list[Any]]:
-        """Do one task of a stage that works ahead; yields once, when the device has the work."""
+        """Do one task of a stage that works ahead; yields once, when the device has the work, if it is given any."""
         member = self.members[0]
         stage = member.stage
         assert isinstance(stage, Stage)
@@ -304,12 +308,13 @@ class Worker:
         index = packets[0][0] if len(packets) == 1 else None
         running = stage.process_batch(made)
         assert running is not None
-        with _named(member.name, index):
-            next(running, None)
-        yield
-        with _named(member.name, index):
-            for _ in running:
-                raise RuntimeError("yields more than once in process_batch()")
+        for yielded in (False, True):
+            with _named(member.name, index):
+                if next(running, DONE) is DONE:
+                    break
+                if yielded:
+                    raise RuntimeError("yields more than once in process_batch()")
+            yield
         for packet, row in zip(made, rows, strict=True):
             if not packet.skipped:
                 with _named(member.name, packet.index):

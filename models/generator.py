@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -42,6 +43,15 @@ class Generator(Protocol):
 
     def draw(self, crops: Bytes, references: Bytes, speech: Floats) -> Bytes:
         """RGB uint8 [N, size, size, 3], the same again, float32 [N, 80, 16] → RGB uint8 [N, size, size, 3]."""
+        ...
+
+    def begin(self, crops: Bytes, references: Bytes, speech: Floats) -> Callable[[], Bytes]:
+        """As `draw`, but only begins on a GPU: what is returned waits for the pictures."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is worth doing something else before the pictures that were begun are taken."""
         ...
 
     def about(self) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graph.stage import Array, Caps, Output, Packet, Stage, Value
+from graph.stage import Array, Caps, Output, Packet, Stage, Value, process_all
 from models.mouth.names import EMBEDDED, ModelName, check_mode
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class Diffuse(Stage):
     used; crop, composite and speech have the rest of that mode.
     `profile`: degrees that a head may be turned; frames beyond pass through unchanged, counted as `passed_through`, as
     those without a face, counted as `no_face`, and for the networks faces under 32 pixels, counted as `small_face`.
-    What passes before the mouth, a hand or a microphone, rewrite leaves as it is; such frames are counted as `covered`,
-    all others that are drawn as `drawn`. An error of a network ends the run, or goes by `on_error`.
+    An error of a network ends the run, or goes by `on_error`.
     """
 
     reads = {
@@ -192,29 +191,33 @@ class Diffuse(Stage):
 
     def process(self, packet: Packet) -> None:
         """Draw one crop."""
-        self.process_batch([packet])
+        process_all(self, [packet])
 
-    def process_batch(self, packets: Sequence[Packet]) -> None:
-        """Draw the crops of a task; networks get them all at once."""
+    def process_batch(self, packets: Sequence[Packet]) -> Iterator[None]:
+        """Draw the crops of a task; networks get them all at once, and on a GPU the next task's while they draw."""
         wanted = [packet for packet in packets if self._shows_face(packet)]
         if self._network is not None:
-            self._draw_network(self._network, wanted)
+            if wanted:
+                pictures = self._begin_network(self._network, wanted)
+                if self._network.waits:
+                    yield
+                self._take_drawn(self._network, wanted, pictures())
             return
         for packet in wanted:
             assert self._drawer is not None
             drawn = self._drawer.draw(packet.index, float(packet.time), packet.crop, packet.placement, packet.landmarks)
             packet.drawn, packet.mask = drawn.picture, drawn.mask
-            self.counts["covered" if drawn.covered else "drawn"] += 1
+            self.counts["drawn"] += 1
 
-    def _draw_network(self, network: Generator, packets: list[Packet]) -> None:
-        from models.mouth.masks import network_mask
-
-        if not packets:
-            return
+    def _begin_network(self, network: Generator, packets: list[Packet]) -> Callable[[], Picture]:
         self._at_once = max(self._at_once, len(packets))
         crops = np.stack([packet.crop for packet in packets])
         references = crops if self._shown is None else np.broadcast_to(self._shown, crops.shape)
-        drawn = network.draw(crops, references, np.stack([packet.speech for packet in packets]))
+        return network.begin(crops, references, np.stack([packet.speech for packet in packets]))
+
+    def _take_drawn(self, network: Generator, packets: list[Packet], drawn: Picture) -> None:
+        from models.mouth.masks import network_mask
+
         for packet, picture in zip(packets, drawn, strict=True):
             packet.drawn = picture
             if self.mode == "paper":

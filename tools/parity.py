@@ -133,7 +133,7 @@ class Wav2Lip:
 
         with tempfile.TemporaryDirectory() as folder:
             session = open_graph(export_wav2lip(self._network, Path(folder) / "wav2lip.onnx"), "cpu")
-        return OnnxRunner(session)(self._inputs["mel"], self._inputs["face"])
+        return OnnxRunner(session)(self._inputs["mel"], self._inputs["face"])()
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 
 from models.device import dtype_word, lower_precision
 from models.diff2lip.conditions import SIZE, SPLIT, Conditions
-from models.diff2lip.pictures import Bytes, Rounding, join, to_bytes, to_numbers
+from models.diff2lip.pictures import Bytes, Rounding, checked, join, levels_of, numbers_of
 from models.diff2lip.sampler import Denoiser, Sampler, start_noise
 from models.diff2lip.solvers import SolverName
+from models.lane import Lane
 
 #: frames at once on a GPU; on a CPU one at a time is the fastest (docs/diff2lip.md)
 GPU_BATCH = 16
@@ -50,6 +52,7 @@ class Diff2Lip:
         self._device = device
         self._dtype = dtype
         self._rounding = rounding
+        self._lane = Lane(device)
         self._noise = start_noise(seed).to(device)
         batch = batch or (GPU_BATCH if device.type == "cuda" else 1)
         self._sampler = Sampler(denoiser, steps=steps, solver=solver, reuse=reuse, warm_start=warm_start, batch=batch)
@@ -71,21 +74,37 @@ class Diff2Lip:
         """Plain facts for the report."""
         return dict(self._about)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a GPU draws."""
+        return self._device.type == "cuda"
+
     def draw(self, crops: Bytes, references: Bytes, speech: npt.NDArray[np.float32]) -> Bytes:
         """Crops that speak, RGB uint8 [N, 128, 128, 3]: rows 0…63 are those of `crops`, 64…127 are drawn.
 
         crops, references: RGB uint8 [N, 128, 128, 3]; speech: float32 [N, 80, 16]. Raises ValueError where shapes or
         numbers of frames do not fit, or the network gives something that is not a number.
         """
+        return self.begin(crops, references, speech)()
+
+    def begin(self, crops: Bytes, references: Bytes, speech: npt.NDArray[np.float32]) -> Callable[[], Bytes]:
+        """As `draw`, but only begins on a GPU: what is returned waits for the pictures."""
+        upload = self._lane.upload
         with torch.inference_mode(), lower_precision(self._device, self._dtype):
-            frames = to_numbers(crops, self._device)
+            frames = numbers_of(upload(checked(crops)))
             conditions = Conditions.hide_lower_half(
                 frames=frames,
-                references=to_numbers(references, self._device),
-                speech=torch.from_numpy(np.ascontiguousarray(speech)).to(self._device),
+                references=numbers_of(upload(checked(references))),
+                speech=upload(speech),
                 noise=self._noise,
             )
             lower = self._sampler.sample(conditions, self._noise)
-            if not torch.isfinite(lower).all():
+            numbers = self._lane.download(torch.isfinite(lower).all())
+            pictures = self._lane.download(levels_of(join(frames, lower), self._rounding))
+
+        def drawn() -> Bytes:
+            if not numbers():
                 raise ValueError("Diff2Lip drew something that is not a number: weights or inputs are broken")
-            return to_bytes(join(frames, lower), self._rounding)
+            return pictures()
+
+        return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,20 +45,22 @@ class TorchRunner:
     provider = "torch"
 
     def __init__(self, network: Network, device: torch.device, dtype: torch.dtype) -> None:
+        from models.lane import Lane
+
         self._network = network
         self._device = device
         self._dtype = dtype
+        self._lane = Lane(device)
 
-    def __call__(self, speech: Floats, faces: Floats) -> Floats:
-        """[N, 1, 80, 16], [N, 6, 96, 96] → [N, 3, 96, 96]."""
+    def __call__(self, speech: Floats, faces: Floats) -> Callable[[], Floats]:
+        """[N, 1, 80, 16], [N, 6, 96, 96] → what waits for [N, 3, 96, 96]."""
         import torch
 
         from models.device import lower_precision
 
         with torch.inference_mode(), lower_precision(self._device, self._dtype):
-            drawn = self._network(torch.from_numpy(speech).to(self._device), torch.from_numpy(faces).to(self._device))
-        out: Floats = drawn.float().cpu().numpy()
-        return out
+            drawn = self._network(self._lane.upload(speech), self._lane.upload(faces))
+        return self._lane.download(drawn.float())
 
 
 class OnnxRunner:
@@ -68,12 +71,13 @@ class OnnxRunner:
         self._single = session.get_inputs()[0].shape[0] == 1
         self.provider: str = session.get_providers()[0]
 
-    def __call__(self, speech: Floats, faces: Floats) -> Floats:
-        """[N, 1, 80, 16], [N, 6, 96, 96] → [N, 3, 96, 96]."""
+    def __call__(self, speech: Floats, faces: Floats) -> Callable[[], Floats]:
+        """[N, 1, 80, 16], [N, 6, 96, 96] → what gives [N, 3, 96, 96]."""
         if not self._single:
-            return self._run(speech, faces)
-        parts = [self._run(speech[i : i + 1], faces[i : i + 1]) for i in range(len(faces))]
-        return np.concatenate(parts)
+            drawn = self._run(speech, faces)
+        else:
+            drawn = np.concatenate([self._run(speech[i : i + 1], faces[i : i + 1]) for i in range(len(faces))])
+        return lambda: drawn
 
     def _run(self, speech: Floats, faces: Floats) -> Floats:
         drawn: Floats = self._session.run(None, {"source": speech, "target": faces})[0]
@@ -108,16 +112,30 @@ class Wav2Lip:
             "dtype": self._dtype,
         }
 
+    @property
+    def waits(self) -> bool:
+        """Whether a GPU draws, in torch."""
+        return self._runner.provider == "torch" and self._device.startswith("cuda")
+
     def draw(self, crops: Bytes, references: Bytes, speech: Floats) -> Bytes:
         """Crops that speak, RGB uint8 [N, 96, 96, 3].
 
         crops, references: RGB uint8 [N, 96, 96, 3]; speech: float32 [N, 80, 16]. Raises ValueError where shapes do not
         fit or the network gives something that is not a number.
         """
+        return self.begin(crops, references, speech)()
+
+    def begin(self, crops: Bytes, references: Bytes, speech: Floats) -> Callable[[], Bytes]:
+        """As `draw`, but only begins on a GPU: what is returned waits for the pictures."""
         if speech.shape != (len(crops), 80, 16):
             raise ValueError(f"Wav2Lip takes speech as [{len(crops)}, 80, 16], got {list(speech.shape)}")
         mel = np.ascontiguousarray(speech[:, None], np.float32)
-        drawn = self._runner(mel, faces_of(crops, references))
-        if not np.isfinite(drawn).all():
-            raise ValueError("Wav2Lip drew something that is not a number: weights or inputs are broken")
-        return pictures_of(drawn)
+        waiting = self._runner(mel, faces_of(crops, references))
+
+        def drawn() -> Bytes:
+            pictures = waiting()
+            if not np.isfinite(pictures).all():
+                raise ValueError("Wav2Lip drew something that is not a number: weights or inputs are broken")
+            return pictures_of(pictures)
+
+        return drawn

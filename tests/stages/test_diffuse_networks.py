@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import models.generator
-from graph.stage import Caps, Packet, infer_caps, run_stage
+from graph.stage import Caps, Packet, infer_caps, process_all, run_stage
 from stages.composite import Composite
 from stages.crop import Crop
 from stages.diffuse import Diffuse
@@ -32,16 +33,17 @@ class Painter:
     name = "diff2lip"
     size = 128
     first_row = 64
+    waits = False
 
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.calls: list[tuple[np.ndarray, ...]] = []
 
-    def draw(self, crops: np.ndarray, references: np.ndarray, speech: np.ndarray) -> np.ndarray:
+    def begin(self, crops: np.ndarray, references: np.ndarray, speech: np.ndarray) -> Callable[[], np.ndarray]:
         self.calls.append((crops.copy(), references.copy(), speech.copy()))
         drawn = np.zeros_like(crops)
         drawn[..., 0] = 255
-        return drawn
+        return lambda: drawn
 
     def about(self) -> dict[str, Any]:
         return {"model": self.name}
@@ -116,10 +118,28 @@ def test_a_task_s_packets_are_drawn_in_one_call(person: Person, painters: list[P
     infer_caps(diffuse, Caps(shapes, {"rate": "25"}))
     blank = [{"drawn": np.ones((128, 128, 3), np.uint8), "mask": np.ones((128, 128), np.uint8)} for _ in given]
     packets = [Packet(at, Fraction(at, 25), given[at] | blank[at], diffuse.writes) for at in range(5)]
-    diffuse.process_batch(packets)
+    process_all(diffuse, packets)
     assert [len(crops) for crops, _, _ in painters[0].calls] == [4]
     assert diffuse.counts == {"drawn": 4, "no_face": 1}
     assert not packets[2].mask.any() and np.array_equal(packets[2].drawn, packets[2].crop)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_a_gpu_draws_is_taken_after_the_next_task_was_begun(
+    person: Person, painters: list[Painter], monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    monkeypatch.setattr(Painter, "waits", waits)
+    given, diffuse = cropped(rows(person)), Diffuse("diff2lip")
+    diffuse.open()
+    infer_caps(diffuse, Caps({name: np.shape(given[0][name]) for name in diffuse.reads}, {"rate": "25"}))
+    blank = [{"drawn": np.zeros((128, 128, 3), np.uint8), "mask": np.zeros((128, 128), np.uint8)} for _ in given]
+    packets = [Packet(at, Fraction(at, 25), given[at] | blank[at], diffuse.writes) for at in range(2)]
+    tasks = [diffuse.process_batch([packet]) for packet in packets]
+    left = [task for task in tasks if next(task, "done") != "done"]
+    assert (len(left), len(painters[0].calls)) == (2 * waits, 2)
+    assert [packet.mask.any() for packet in packets] == [not waits] * 2
+    assert all(next(task, "done") == "done" for task in left)
+    assert all((packet.drawn[..., 0] == 255).all() for packet in packets)
 
 
 @pytest.mark.parametrize("mask", ["lower_face", "box"])
@@ -225,7 +245,7 @@ def test_what_a_network_raises_is_raised(person: Person, monkeypatch: pytest.Mon
     def broken(*_: Any) -> None:
         raise ValueError("drew something that is not a number")
 
-    monkeypatch.setattr(Painter, "draw", broken)
+    monkeypatch.setattr(Painter, "begin", broken)
     diffuse = Diffuse("diff2lip")
     with pytest.raises(ValueError, match="not a number"):
         run_stage(diffuse, cropped(rows(person)[:1]))
