@@ -40,7 +40,8 @@ class Diffuse(Stage):
     used; crop, composite and speech have the rest of that mode.
     `profile`: degrees that a head may be turned; frames beyond pass through unchanged, counted as `passed_through`, as
     those without a face, counted as `no_face`, and for the networks faces under 32 pixels, counted as `small_face`.
-    An error of a network ends the run, or goes by `on_error`.
+    What passes before the mouth, a hand or a microphone, rewrite leaves as it is; such frames are counted as `covered`,
+    all others that are drawn as `drawn`. An error of a network ends the run, or goes by `on_error`.
     """
 
     reads = {
@@ -207,7 +208,7 @@ class Diffuse(Stage):
             assert self._drawer is not None
             drawn = self._drawer.draw(packet.index, float(packet.time), packet.crop, packet.placement, packet.landmarks)
             packet.drawn, packet.mask = drawn.picture, drawn.mask
-            self.counts["drawn"] += 1
+            self.counts["covered" if drawn.covered else "drawn"] += 1
 
     def _begin_network(self, network: Generator, packets: list[Packet]) -> Callable[[], Picture]:
         self._at_once = max(self._at_once, len(packets))
