@@ -29,6 +29,8 @@ _LEAST = 24
 _FEWEST, _MOST = 12, 400
 #: where more than this share of the lips is covered there is nothing to draw
 HIDDEN = 0.6
+#: points around the lower face
+_FACE = [*NOSE_BASE, *CHEEKS, *JAW[4:-4]]
 
 
 class Look:
@@ -48,15 +50,16 @@ class Look:
         first, right, below, _ = axes.leave(corners)
         linear = np.stack([right - first, below - first], 1) / _SIDE
         self._spread_out = np.concatenate([linear, (first + linear @ np.full(2, 0.5))[:, None]], 1).astype(np.float32)
-        self._inside = self._hull([*NOSE_BASE, *CHEEKS, *JAW[4:-4]])
-        self._lips = self._hull([*UPPER_OUTER, *LOWER_OUTER]) & self._inside
+        self._inside = _hull(self._face[_FACE], self._spread_out)
+        self._lips = _hull(self._face[[*UPPER_OUTER, *LOWER_OUTER]], self._spread_out) & self._inside
         rows = np.unique(np.linspace(0, len(bank) - 1, _MOST).astype(int))
-        small = np.stack([self._small(bank.crop(n), apply(bank.placement[n], bank.landmarks[n])) for n in rows])
+        targets = [apply(bank.placement[n], bank.landmarks[n]) for n in rows]
+        small = np.stack([self._small(bank.crop(n), target) for n, target in zip(rows, targets, strict=True)])
         self._middle = np.median(small, 0)
         small -= self._light(small)
         self._middle = np.median(small, 0)
         self._usual = _DEVIATIONS * np.median(np.abs(small - self._middle), 0) + _LEVELS
-        self.covered[rows] = [self._off(one).any() for one in small]
+        self.covered[rows] = [self._off(one, target).any() for one, target in zip(small, targets, strict=True)]
 
     def cover(self, crop: Picture, target: Floats) -> tuple[Floats, float]:
         """Where something covers the lower face of landmarks `target` [468, 2] (crop pixels): float32 of the crop's
@@ -66,22 +69,13 @@ class Look:
         if not self.known:
             return np.zeros(crop.shape[:2], np.float32), 0.0
         small = self._small(crop, target)
-        off = self._off(small - self._light(small))
+        off = self._off(small - self._light(small), target)
         if not off.any():
             return np.zeros(crop.shape[:2], np.float32), 0.0
         grown = cv2.dilate(off.astype(np.float32), np.ones((3, 3), np.uint8))
         size = (crop.shape[1], crop.shape[0])
         mask = cv2.warpAffine(grown, compose(align(self._face, target), self._spread_out), size, flags=cv2.INTER_LINEAR)
         return np.asarray(mask, np.float32), float(off[self._lips].mean())
-
-    def _hull(self, points: list[int]) -> Mask:
-        import cv2
-
-        mask = np.zeros((_SIDE, _SIDE), np.uint8)
-        back = np.linalg.inv(self._spread_out[:, :2])
-        cells = (self._face[points] - self._spread_out[:, 2]) @ back.T
-        cv2.fillConvexPoly(mask, cv2.convexHull(cells.round().astype(np.int32)), 1)
-        return mask > 0
 
     def _small(self, crop: Picture, target: Floats) -> Floats:
         """The lower face, float32 [side, side, 3]."""
@@ -101,12 +95,15 @@ class Look:
         light = np.clip(np.median((small - self._middle)[..., self._inside, :], axis=-2), -_DIMMER, _DIMMER)
         return np.asarray(light[..., None, None, :], np.float32)
 
-    def _off(self, small: Floats) -> Mask:
+    def _off(self, small: Floats, target: Floats) -> Mask:
         """Cells that show something else, in pieces that are large enough, each filled to its hull: lips look so
         different from one moment to the next that what is before them is told by what is around them."""
         import cv2
 
-        off = (np.abs(small - self._middle) > self._usual).any(-1) & self._inside
+        # what lies beyond the jaw of a head that is turned away is no face
+        own = _hull(target[_FACE], compose(align(self._face, target), self._spread_out))
+        face = self._inside & (cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0)
+        off = (np.abs(small - self._middle) > self._usual).any(-1) & face
         count, labels, stats, _ = cv2.connectedComponentsWithStats(off.astype(np.uint8), connectivity=4)
         filled = np.zeros((_SIDE, _SIDE), np.uint8)
         for piece in range(1, count):
@@ -114,3 +111,13 @@ class Look:
                 cells = np.argwhere(labels == piece)[:, ::-1].astype(np.int32)
                 cv2.fillConvexPoly(filled, cv2.convexHull(cells), 1)
         return np.asarray(filled > 0, np.bool_)
+
+
+def _hull(points: Floats, spread_out: Floats) -> Mask:
+    """The cells inside points [n, 2] of a picture that `spread_out` [2, 3] leads to from the cells."""
+    import cv2
+
+    mask = np.zeros((_SIDE, _SIDE), np.uint8)
+    cells = (points - spread_out[:, 2]) @ np.linalg.inv(spread_out[:, :2]).T
+    cv2.fillConvexPoly(mask, cv2.convexHull(cells.round().astype(np.int32)), 1)
+    return mask > 0
