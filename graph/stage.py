@@ -235,7 +235,7 @@ class Source(_Declared):
         raise NotImplementedError(f"{type(self).__name__} has no produce()")
 
     def seek(self, index: int) -> None:
-        """Go on at packet `index`: called on a fresh, opened source whose forerunner died.
+        """Go on at packet `index`: called on a fresh, opened source whose forerunner died, or when the run goes back.
 
         The default produces and forgets the packets before it, which is right for every source that gives the same
         packets each time it is opened.
