@@ -19,7 +19,7 @@ from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 
 #: Bytes kept; what was used least recently goes first.
 KEEP = 8_000_000_000
-VERSION = 1
+VERSION = 2
 
 RunFirst = Callable[[tuple[GraphSpec, dict[str, Any]]], Report]
 

@@ -133,7 +133,7 @@ class MouthPathSink(Sink):
             return None
         with Survey(self.survey) as survey:
             table = survey.table()
-            learned, why = learn(own, table["time"].astype(np.float64), table["measures"])
+            learned, why = learn(own, table["time"].astype(np.float64), table["mesh"])
         self._tell(why)
         return learned
 

@@ -73,6 +73,7 @@ class SurveySink(Sink):
             cut=bool(face["cut"]),
             track=int(face["id"]),
             presence=float(face["score"]),
+            mesh=packet.landmarks,
         )
         if found:
             self._gathering.offer(packet.frame, landmarks, packet.index, float(packet.time), float(face["score"]))

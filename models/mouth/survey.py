@@ -2,7 +2,7 @@
 
 A folder: `frames.bin` (one RECORD a frame), `measures.bin` (one MEASURE a frame, for quick statistics), `survey.json`
 (facts, written last: a folder without it is not whole), and the bank of mouths (see bank.py). Hours of video are read
-with `pread`, a few records at a time; only the measures (36 bytes a frame) are ever held as a whole.
+with `pread`, a few records at a time; only the measures (52 bytes a frame) are ever held as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from models.mouth.geometry import MEASURES, Floats, Range, face_height, measure, pose
 
-VERSION = 2
+VERSION = 3
 RECORD = np.dtype(
     [
         ("time", "<f8"),
@@ -27,7 +27,17 @@ RECORD = np.dtype(
         ("landmarks", "<f4", (468, 2)),
     ]
 )
-MEASURE = np.dtype([("measures", "<f4", (4,)), ("pose", "<f4", (3,)), ("height", "<f4"), ("time", "<f4")])
+#: `mesh` are the measures of the face as a whole shows them, which lie nearer to what is said than those of lips that
+#: were looked at closer: a map from speech is learned from them
+MEASURE = np.dtype(
+    [
+        ("measures", "<f4", (4,)),
+        ("mesh", "<f4", (4,)),
+        ("pose", "<f4", (3,)),
+        ("height", "<f4"),
+        ("time", "<f4"),
+    ]
+)
 #: Savitzky and Golay (1964), table I: smoothing by a quadratic over 7 points
 SMOOTHING = np.array([-2, 3, 6, 7, 6, 3, -2], np.float32) / 21
 
@@ -45,8 +55,21 @@ class SurveyWriter:
         self._frames = (self.folder / "frames.bin").open("wb")
         self._measures = (self.folder / "measures.bin").open("wb")
 
-    def add(self, time: float, landmarks: Floats, *, found: bool, cut: bool, track: int, presence: float) -> None:
-        """The next frame: its time in seconds and its landmarks [468, 2] (not read unless `found`)."""
+    def add(
+        self,
+        time: float,
+        landmarks: Floats,
+        *,
+        found: bool,
+        cut: bool,
+        track: int,
+        presence: float,
+        mesh: Floats | None = None,
+    ) -> None:
+        """The next frame: its time in seconds and its landmarks [468, 2] (not read unless `found`).
+
+        `mesh`: the landmarks before the lips were looked at closer, if they were.
+        """
         record = np.zeros((), RECORD)
         row = np.full((), np.nan, MEASURE)
         record["time"], record["found"], record["cut"], record["id"] = time, found, cut, track
@@ -54,6 +77,7 @@ class SurveyWriter:
         row["time"] = time
         if found:
             row["measures"], row["pose"], row["height"] = measure(landmarks), pose(landmarks), face_height(landmarks)
+            row["mesh"] = row["measures"] if mesh is None else measure(mesh)
         self._frames.write(record.tobytes())
         self._measures.write(row.tobytes())
         self.count += 1

@@ -62,7 +62,7 @@ stages:
   source: {use: "parts:Count", with: {packets: $packets}}
   weigh: {each: of, use: "./own.py:Weigh", from: source, with: {factor: $each.value, name: $each.key}}
   add: {each: of, use: "./own.py:Add", from: weigh, chain: {frame: sum}}
-  sink: {use: "parts:Write", from: add, fields: {frame: sum}, with: {path: OUT, fields: [frame]}}
+  sink: {from: add, use: "parts:Write", fields: {frame: sum}, with: {path: OUT, fields: [frame]}}
 """
 
 
@@ -172,7 +172,7 @@ def test_wrong_maps(tmp_path: Path, given: str, words: str) -> None:
         ("chain: {frame: sum}", "chain: {frame: some}", "6:68: chain: stage 'add.a' writes no 'some'"),
         ("factor: $each.value", "factor: many", "5:73: stage 'weigh.a': 'factor' has to be int"),
         ("fields: {frame: sum}, ", "fields: {frame: weight}, ", "stage 'sink' reads 'weight', which no stage before"),
-        ("from: add, fields", "from: ad, fields", "7:62: there is no stage 'ad'"),
+        ("from: add", "from: ad", "7:16: there is no stage 'ad'"),
         (", chain: {frame: sum}", "", "stage 'sink' reads 'sum', which no stage before it writes"),
     ],
 )  # fmt: skip
