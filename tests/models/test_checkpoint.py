@@ -172,6 +172,6 @@ def test_three_processes_hold_one_copy(wav2lip, tmp_path, suffix):
         worker.join()
     size = path.stat().st_size
     assert len({total for total, _, _ in found}) == 1
-    assert all(private < 0.25 * size for _, private, _ in found), "a copy of its own"
+    assert all(private < 0.5 * size for _, private, _ in found), "a copy of its own, beyond what an allocator keeps"
     shared = sum(proportional for _, _, proportional in found)
     assert 0.9 * size < shared < 1.1 * size, "the three together hold the file once"
