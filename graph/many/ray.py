@@ -41,7 +41,8 @@ def load_ray() -> Any:
 
 def _unreached(address: str | None, error: Exception) -> str:
     """Why there is no cluster, and what may help."""
-    said = f"--on ray: {str(error).splitlines()[0]}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = f"--on ray: {' … '.join(dict.fromkeys([lines[0], lines[-1]])) if lines else type(error).__name__}"
     if isinstance(error, ConnectionError) and (address or "").startswith("ray://"):
         said += " (is the port that of Ray's client server? does the cluster want a token: RAY_AUTH_MODE=token?)"
     return said

@@ -272,7 +272,12 @@ def test_a_batch_goes_through_rays_client(monkeypatch: pytest.MonkeyPatch, tmp_p
     try:
         clips(tmp_path, 2)
         words = ["batch", str(SAMPLES.parent / "transcode.yaml"), "video=in/*.mp4", "output=out/{stem}.mp4"]
-        ended = graphrun(tmp_path, *words, "--set", "decode.end=0.2", "--on", f"ray://127.0.0.1:{port}")
+        for _ in range(3):
+            ended = graphrun(tmp_path, *words, "--set", "decode.end=0.2", "--on", f"ray://127.0.0.1:{port}")
+            if "Starting Ray client server failed" not in ended.stderr:
+                break
+        else:
+            pytest.skip("Ray's own server for clients did not start, three times")
         assert ended.returncode == 0, ended.stderr
         assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["00.mp4", "01.mp4"]
     finally:
