@@ -41,6 +41,7 @@ from graph.events import (
 )
 from graph.process import WorkerProcess
 from graph.scheduler import MAX_DEATHS, Scheduler
+from graph.shares import cores_of_run, limits, share
 from graph.stage import Array, Caps, Output, Shape
 from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
 from graph.travel import Travel
@@ -136,8 +137,8 @@ class Hub:
     def _spawn(self, worker: WorkerId) -> None:
         node = self.plan.nodes[worker.node]
         specs = [self.checked.stages[name].spec for name in node.stages]
-        env = {key: value for spec in specs for key, value in spec.env.items()}
-        cpus = sorted({cpu for spec in specs for cpu in spec.cpus})
+        cpus = self._cpus(worker.node)
+        env = limits(self._threads(worker.node)[1]) | {key: value for spec in specs for key, value in spec.env.items()}
         identity = f"{node.name}.{worker.replica}.{worker.incarnation}.{secrets.token_hex(8)}"
         process = WorkerProcess(self._wire.address, identity, env, cpus)
         hand = _Hand(worker, identity.encode(), process)
@@ -147,6 +148,16 @@ class Hub:
         self._wire.watch(process.sentinel)
         if self.recorder is not None:
             self.recorder.started(worker, process.pid)
+
+    def _cpus(self, at: int) -> list[int]:
+        """The processors that a node's workers are pinned to; none: all."""
+        names = self.plan.nodes[at].stages
+        return sorted({cpu for name in names for cpu in self.checked.stages[name].spec.cpus})
+
+    def _threads(self, at: int) -> list[int]:
+        """The cores that a node's workers may use, and the share of each."""
+        cpus, cores = self._cpus(at), cores_of_run()
+        return [len(cpus) or cores, share(cores, sum(node.workers for node in self.plan.nodes), cpus)]
 
     def _start_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
         """Messages until a worker is ready."""
@@ -174,7 +185,7 @@ class Hub:
         hand.phase = "opening"
         state = self.scheduler.nodes[hand.id.node]
         resume = self.resume or (state.node.resumes and state.next > self._starts[state.at])
-        self._send(hand, protocol.SETUP, self._members(state.at), self.checked.facts, resume)
+        self._send(hand, protocol.SETUP, self._members(state.at), self.checked.facts, resume, self._threads(state.at))
 
     def _members(self, at: int) -> list[dict[str, Any]]:
         beside = str(self.checked.spec.file.parent.resolve())

@@ -1,7 +1,8 @@
 """The messages between the hub and its workers: msgpack lists that begin with a word's number.
 
 Hub to worker:
-  SETUP      [members, facts, resume]    what to load; a member is {name, use, beside, params, renamed}
+  SETUP      [members, facts, resume, threads]    what to load; a member is {name, use, beside, params, renamed},
+             threads are [cores, share], see `graph.stage`
   CONFIGURE  [shapes, stream]            what is known of the packets to come
   MAP        [path, arenas, in, out, batch, source]    where the slots are; the small fields that travel, in order
   TASKS      [[task, mode, packets] …]   a packet is [index, numerator, denominator, values, neighbours?]

@@ -193,6 +193,10 @@ class _Declared:
     stateful: bool = False
     #: what this run is: the graph's name, its inputs, every stage's parameters; a sink keeps it to know its own again
     run_facts: Mapping[str, Any] = {}
+    #: the cores that its process may use, for threads that mostly wait, such as those of a codec; set before `open`
+    cores: int = 1
+    #: its part of the cores, for threads that compute side by side: with it no worker takes time from another
+    share: int = 1
     #: set before `finish`: the run was told to end early, so that this is not the end of the stream
     interrupted: bool = False
 

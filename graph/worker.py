@@ -191,7 +191,7 @@ class Worker:
         except StageFailure as failure:
             self.send(protocol.BROKEN, failure.stage, phase, failure.message, failure.trace)
 
-    def setup(self, members: list[dict[str, Any]], facts: dict[str, Any], resume: bool) -> None:
+    def setup(self, members: list[dict[str, Any]], facts: dict[str, Any], resume: bool, threads: list[int]) -> None:
         """Make and open the stages; where there are some already, these are closed, and everything begins anew."""
         self.close_stages()
         self.resume, self.next = resume, 0
@@ -201,6 +201,7 @@ class Worker:
                 cls = load_class(one["use"], Path(one["beside"]))
                 stage = cls(**one["params"])
                 stage.run_facts = facts
+                stage.cores, stage.share = threads
                 self.members.append(Member(name, stage, one["renamed"]))
                 stage.open()
         self.send(protocol.OPENED)

@@ -27,9 +27,9 @@ class Decode(Source):
     "30000/1001"); without it frames keep their times. `start`, `end`: seconds of the file that are used; a still is
     shown until `end` or `until`; where there is neither it is one packet. `reader`: `auto` is PyAV, which reads every
     file right; decord's pictures come one level too dark on average, and it is there for constant or variable rates in
-    8-bit 4:2:0 without rotation. `threads`: of the decoder. `pixels`: `rgb` gives `frame`, 8 bits a sample, HDR
-    tone-mapped to BT.709; `source` gives `planes` instead, the samples that the file has, for an `encode` with `pixels:
-    source` (what is not planar YUV is RGB there, too).
+    8-bit 4:2:0 without rotation. `threads`: of the decoder, as many as there are cores if nothing is said. `pixels`:
+    `rgb` gives `frame`, 8 bits a sample, HDR tone-mapped to BT.709; `source` gives `planes` instead, the samples that
+    the file has, for an `encode` with `pixels: source` (what is not planar YUV is RGB there, too).
 
     Facts of the stream: `rate` (exact; None where it varies), `variable`, `time_base`, `packets`, `duration` (seconds),
     `video` (the path), `colour` (matrix, range, primaries, transfer; None where the file says nothing), `sar`,
@@ -53,7 +53,7 @@ class Decode(Source):
         start: float | None = None,
         end: float | None = None,
         reader: Literal["auto", "decord", "pyav"] = "auto",
-        threads: int = 2,
+        threads: int | None = None,
         pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         from stages.media.probe import check_there
@@ -69,7 +69,7 @@ class Decode(Source):
             raise ValueError(f"start is {start} s, but a video begins at 0")
         if self.end is not None and self.end <= (self.start or 0):
             raise ValueError(f"end ({end} s) does not lie after start ({start or 0} s)")
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
         check_pictures(path)
         check_there(until, "audio")
@@ -90,7 +90,7 @@ class Decode(Source):
             with AudioReader(self.until) as sound:
                 duration = sound.duration
         self._stamp = _stamp(self.path)
-        self._reader = open_reader(self.path, self.reader, self.threads, self.fps, self.pixels)
+        self._reader = open_reader(self.path, self.reader, self.threads or self.cores, self.fps, self.pixels)
         self.notes.extend(self._reader.notes)
         self._playlist = self._plan(self._reader, duration)
         self._next = 0

@@ -36,7 +36,7 @@ class Detect(Stage):
         size: int | None = None,
         device: str = "auto",
         weights: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score has to be between 0 and 1, not {score}")
@@ -62,7 +62,7 @@ class Detect(Stage):
             self.model,
             weights=self.weights,
             device=self.device,
-            threads=self.threads,
+            threads=self.threads or self.share,
             size=self.size,
             score=self.score,
             nms=self.nms,

@@ -147,7 +147,8 @@ class Diffuse(Stage):
         from models.generator import load_generator
         from models.registry import licence_notice
 
-        options = {("batch" if name == "frames" else name): value for name, value in self.options.items()}
+        named = {("batch" if name == "frames" else name): value for name, value in self.options.items()}
+        options: dict[str, Any] = {"threads": self.cores, **named}  # no other stage computes as much
         if self.mode == "paper":
             options["rounding"] = "down"
         self._network = load_generator(self.model, **options)

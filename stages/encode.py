@@ -45,8 +45,9 @@ class Encode(Sink):
     or `source` for that of the video that the frames come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
-    sound already); subtitles of text become what the container takes. `threads`: of the encoder. `segment`: seconds
-    of a segment; with 0 there are none, and nothing to go on with.
+    sound already); subtitles of text become what the container takes. `threads`: of the encoder,
+    half as many again as there are cores if nothing is said. `segment`: seconds of a segment; with 0 there are none,
+    and nothing to go on with.
     """
 
     reads = {"frame": Array(np.uint8, "h w 3", "RGB")}
@@ -62,7 +63,7 @@ class Encode(Sink):
         audio_codec: Literal["auto", "copy", "aac", "opus"] = "auto",
         provenance: bool = True,
         keep: list[Kept] | None = None,
-        threads: int = 2,
+        threads: int | None = None,
         segment: float = 20.0,
         pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
@@ -80,7 +81,7 @@ class Encode(Sink):
         self.pixels = pixels
         if pixels == "source":
             self.reads = {"planes": Encode.planes}
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
         if segment < 0:
             raise ValueError(f"segment is {segment} s, but it cannot be less than 0")
@@ -89,7 +90,9 @@ class Encode(Sink):
         if not segment and "subtitles" in self.keep and Path(path).suffix.lower() in (".mp4", ".mov"):
             # a gap between subtitles makes FFmpeg end a fragment before the picture that it is about to write
             raise ValueError(f"subtitles in {path} need segments: leave segment as it is, or take .mkv")
-        self._options = encoder_options(codec, crf, preset, threads)
+        self._crf = crf
+        self._preset = preset
+        encoder_options(codec, crf, preset, threads or 1)
         check_folder(path)
         if audio not in (None, SOURCE):
             check_there(audio, "audio")
@@ -101,11 +104,14 @@ class Encode(Sink):
     def open(self) -> None:
         """Check that the folder can be written and that the sound goes into the container."""
         from stages.media.audio import ContainerSound
-        from stages.media.formats import container_of
+        from stages.media.formats import container_of, encoder_options
         from stages.media.mux import sound_codec
         from stages.media.writer import check_writable
 
         check_writable(self.path)
+        # x264's own rule: a thread waits for the rows that another one codes
+        self._threads = self.threads or self.cores + self.cores // 2
+        self._options = encoder_options(self.codec, self._crf, self._preset, self._threads)
         self._suffix = container_of(self.path)
         self._sound = None
         if self.audio not in (None, SOURCE):
@@ -125,10 +131,10 @@ class Encode(Sink):
         self._tell_changes(pictures)
 
         def open_writer(path: str) -> VideoWriter:
-            return VideoWriter(path, pictures, self._codec, self._options, self.threads, self._metadata())
+            return VideoWriter(path, pictures, self._codec, self._options, self._threads, self._metadata())
 
         if self.segment:
-            check_encoder(pictures, self._codec, self._options, self.threads)
+            check_encoder(pictures, self._codec, self._options, self._threads)
             self._segments = self._make_segments(pictures.time_base, open_writer)
         else:
             self._writer = open_writer(self.path)

@@ -37,10 +37,12 @@ class FaceMesh(Stage):
     }
     stateful = True
 
-    def __init__(self, bridge: float = 1.0, smooth: bool = True, device: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self, bridge: float = 1.0, smooth: bool = True, device: str = "auto", threads: int | None = None
+    ) -> None:
         if bridge < 0:
             raise ValueError(f"bridge has to be a number of seconds, not {bridge}")
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ValueError(f"threads has to be at least 1, not {threads}")
         self.bridge = bridge
         self.smooth = smooth
@@ -52,7 +54,7 @@ class FaceMesh(Stage):
         from models.faces.mesh import Mesh
         from models.faces.tracker import FaceTracker
 
-        self.mesh = Mesh(self.device, self.threads)
+        self.mesh = Mesh(self.device, self.threads or self.share)
         self.cuts = CutDetector()
         self.tracker = FaceTracker(self.bridge)
         self.followers: dict[int, Follower] = {}

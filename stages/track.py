@@ -40,11 +40,16 @@ class Track(Stage):
     stateful = True
 
     def __init__(
-        self, face: str = "largest", bridge: float = 1.0, smooth: bool = True, device: str = "auto", threads: int = 1
+        self,
+        face: str = "largest",
+        bridge: float = 1.0,
+        smooth: bool = True,
+        device: str = "auto",
+        threads: int | None = None,
     ) -> None:
         if bridge < 0:
             raise ValueError(f"bridge has to be a number of seconds, not {bridge}")
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ValueError(f"threads has to be at least 1, not {threads}")
         self.choice = Choice.parse(face)
         self.bridge = bridge
@@ -58,7 +63,7 @@ class Track(Stage):
         from models.faces.mesh import Mesh
         from models.faces.tracker import FaceTracker
 
-        self.mesh = Mesh(self.device, self.threads)
+        self.mesh = Mesh(self.device, self.threads or self.share)
         self.cuts = CutDetector()
         self.tracker = FaceTracker(self.bridge)
         self.chosen: int | None = None

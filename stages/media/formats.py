@@ -90,7 +90,7 @@ def encoder_options(name: str, crf: float | None, preset: str | None, threads: i
     options = {
         "h264": {"crf": quality, "preset": speed},
         "hevc": {"crf": quality, "preset": speed, "x265-params": f"pools={threads}:log-level=error"},
-        "av1": {"crf": quality, "preset": speed, "svtav1-params": f"lp={threads}"},
+        "av1": {"crf": quality, "preset": speed, "svtav1-params": f"lp={min(threads, 6)}"},
         "vp9": {"crf": quality, "b": "0", "cpu-used": speed, "deadline": "good", "row-mt": "1"},
         "prores": {"profile": speed},
         "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},

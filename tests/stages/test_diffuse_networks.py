@@ -181,7 +181,7 @@ def test_options_reach_the_network(person: Person, painters: list[Painter]) -> N
     run_stage(Diffuse("diff2lip", weights="w.pt", frames=4, **options), cropped(rows(person)[:1]))
     run_stage(Diffuse("diff2lip", mode="paper"), cropped(rows(person)[:1]))
     assert painters[0].options == {"path": "w.pt", "batch": 4, **options}
-    assert painters[1].options == {"rounding": "down"}
+    assert painters[1].options == {"rounding": "down", "threads": Diffuse.cores}
 
 
 @pytest.mark.parametrize(
