@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from graph.shares import cores_of_run
 
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 130}
 
@@ -61,7 +62,7 @@ class Report:
 
 def machine() -> dict[str, Any]:
     """What ran it."""
-    found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    found: dict[str, Any] = {"cores": cores_of_run(), "python": platform.python_version()}
     for name in ("graphrun", "torch", "onnxruntime-gpu", "onnxruntime"):
         try:
             found[name.removesuffix("-gpu")] = metadata.version(name)

@@ -7,7 +7,6 @@ that it helps; the best few plans are run, in turn, and the fastest is written.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from graph.plan import Node
 from graph.report import Report
 from graph.runner import Graph, Progress
 from graph.scratch import scratch
+from graph.shares import cores_of_run
 from graph.spec import GraphMistakes, GraphSpec, Located
 from graph.stage import Sink, Stage
 
@@ -85,7 +85,7 @@ def tune(
 
     Raises GraphMistakes, or SampleFailed if the graph does not run.
     """
-    tuner = _Tuner(spec, dict(values), dict(changes or {}), seconds, cores or len(os.sched_getaffinity(0)))
+    tuner = _Tuner(spec, dict(values), dict(changes or {}), seconds, cores or cores_of_run())
     tuner.tell = tell or tuner.tell
     tuner.control = control
     return tuner.run()
@@ -350,7 +350,7 @@ def tuned_text(tuned: Tuned) -> str:
     out = io.StringIO()
     keeping.dump(whole, out)
     now, before = tuned.chosen, tuned.before
-    said = f"# Tuned for {len(os.sched_getaffinity(0))} cores: {now.best:.1f} packets/s, before {before.best:.1f}."
+    said = f"# Tuned for {cores_of_run()} cores: {now.best:.1f} packets/s, before {before.best:.1f}."
     return f"{said}\n# {describe(now.choices)}\n{out.getvalue()}"
 
 

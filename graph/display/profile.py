@@ -9,7 +9,6 @@ import html
 import itertools
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from graph.display.timeline import REASONS, Life, Look, Recorder, Span
 from graph.display.whatif import Change, changes, faster, measure, simulate
 from graph.plan import Plan
 from graph.report import Report
+from graph.shares import cores_of_run
 
 TEMPLATE = Path(__file__).with_name("profile.html")
 BINS, CLOSE_SPANS, HISTOGRAM_BINS = 240, 200, 40
@@ -64,7 +64,7 @@ def profile(recorder: Recorder, report: Report) -> Table:
         "packets": report.packets,
         "throughput": report.throughput,
         "memory": report.memory,
-        "cores": os.cpu_count() or 1,
+        "cores": cores_of_run(),
         "kept": recorder.stride,
         "sentence": sentence(recorder, report, helps),
         "changes": [{"text": str(one), "throughput": one.throughput} for one in helps],
@@ -102,7 +102,7 @@ def what_helps(recorder: Recorder, report: Report) -> list[Change]:
     packets = sum(len(span.indices) for span in recorder.spans if plan.nodes[span.worker.node].sink)
     if packets < 3 or not report.throughput:
         return []
-    found = changes(plan, services, os.cpu_count() or 1, report.throughput, _hub_s(report))
+    found = changes(plan, services, cores_of_run(), report.throughput, _hub_s(report))
     return sorted(found, key=lambda one: -one.throughput)
 
 
@@ -117,7 +117,7 @@ def sentence(recorder: Recorder, report: Report, helps: Sequence[Change]) -> str
     who = "it was" if stage["workers"] == 1 else f"its {stage['workers']} workers were"
     text = f"'{name}' held the others up: {who} at work for {share:.0%} of the time."
     computed = sum(one["cpu_s"] for one in report.stages.values()) / max(flowed, 1e-9)
-    if computed > 0.85 * (os.cpu_count() or 1):
+    if computed > 0.85 * cores_of_run():
         text += " All cores were in use, too."
     own = [one for one in helps if one.stage.split("+")[0] == name or name in one.stage.split("+")]
     told = []
@@ -136,7 +136,7 @@ def _next(recorder: Recorder, report: Report, name: str) -> str | None:
     services, plan = measure(recorder), recorder.plan
     if plan is None or any(stage not in services for node in plan.nodes for stage in node.stages):
         return None
-    outcome = simulate(plan, faster(services, name, 4), os.cpu_count() or 1, hub_s=_hub_s(report))
+    outcome = simulate(plan, faster(services, name, 4), cores_of_run(), hub_s=_hub_s(report))
     at = max(range(len(plan.nodes)), key=lambda node: outcome.busy[node])
     return plan.nodes[at].name
 

@@ -9,7 +9,6 @@ equal shares (processor sharing; Kleinrock 1967), but only in the part of their 
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from graph.events import (
 )
 from graph.plan import Node, Plan, auto_capacities, resized
 from graph.scheduler import Scheduler
+from graph.shares import cores_of_run
 
 #: Seconds of CPU that a worker spends on the messages of a task, and for an idle one to hear of a task.
 MESSAGE_S, WAKE_S = 40e-6, 60e-6
@@ -95,7 +95,7 @@ def measure(recorder: Recorder) -> dict[str, Service]:
         busy = sum(sum(span.busy) for span in spans) / 1e9
         cpu, starved = _computed(recorder, at, spans)
         keep = 1.0 - min(starved / busy, 0.95) if busy else 1.0
-        cores = min(cpu / (busy * keep), float(os.cpu_count() or 1)) if busy else 0.0
+        cores = min(cpu / (busy * keep), cores_of_run()) if busy else 0.0
         for place, name in enumerate(node.stages):
             walls = tuple(span.busy[place] / 1e9 * keep * node.batch / len(span.indices) for span in spans)
             found[name] = Service(walls, cores, node.batch)

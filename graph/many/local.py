@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from graph.many.job import Job, Word
 from graph.many.needs import Machine, Needs
+from graph.shares import CORES, share
 
 _START = "import json,sys;a=json.loads(sys.argv.pop());sys.path[:]=a;from graph.many.job import main;main()"
 
@@ -77,7 +78,9 @@ class LocalPlace:
     def start(self, number: int, job: Job) -> None:
         """See `Place`."""
         gpu = self._free_gpu()
-        environment = dict(os.environ) if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
+        environment = {**os.environ, CORES: str(share(self.machine.cores, self.places))}
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = str(gpu)
         # A group of its own, so that Ctrl-C in a terminal reaches the queue alone, which then finishes what runs.
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import psutil
 from graph.control import Control
 from graph.declared import Checked
 from graph.prepare import prepare
+from graph.shares import cores_of_run
 
 #: The share of the memory that is free at the start which runs may fill.
 MEMORY_SHARE = 0.9
@@ -70,7 +70,7 @@ class Machine:
         nvidia = Path("/proc/driver/nvidia/gpus")
         gpus = len(list(nvidia.iterdir())) if nvidia.is_dir() else 0
         free = int(psutil.virtual_memory().available * MEMORY_SHARE)
-        return cls(len(os.sched_getaffinity(0)), free, tuple(range(gpus)))
+        return cls(cores_of_run(), free, tuple(range(gpus)))
 
     def takes(self, needs: Needs) -> int:
         """How many runs go at once: at least 1, since a run by itself is bounded by its own `memory:`."""

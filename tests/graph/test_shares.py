@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graph.runner import Graph
-from graph.shares import cores_of_run, share
+from graph.shares import cores_of_run, quotas, share
 
 STAGES = """
 import os
@@ -84,3 +84,13 @@ def test_shares_fill_the_cores_and_no_more(cores: int, workers: int, cpus: list[
 def test_a_word_that_limits_nothing_is_passed_over(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", word)
     assert cores_of_run() == len(os.sched_getaffinity(0))
+
+
+def test_a_containers_limit_holds(tmp_path: Path) -> None:
+    inner = tmp_path / "machine" / "container"
+    inner.mkdir(parents=True)
+    (tmp_path / "machine" / "cpu.max").write_text("250000 100000\n")
+    (inner / "cpu.max").write_text("max 100000\n")
+    assert list(quotas(inner)) == [2.5]
+    (inner / "cpu.max").write_text("50000 100000\n")
+    assert min(quotas(inner)) == 0.5
