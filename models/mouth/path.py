@@ -10,6 +10,7 @@ import math
 import os
 from array import array
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
@@ -82,16 +83,36 @@ class MouthPath:
         wanted = np.atleast_1d(np.asarray(times, np.float64))
         if not len(self):
             return _resting(wanted)
-        values = np.stack([np.interp(wanted, self.times, column) for column in self.values.T], axis=1)
+        values = np.stack([np.interp(wanted, self.times, column) for column in self._columns], axis=1)
         nearest = _nearest(self.times, wanted)
         silent, closed = self.silent[nearest].copy(), self.closed[nearest].copy()
-        for first, last in runs(self.closed):
-            if len(wanted) and not closed[(wanted >= self.times[first]) & (wanted <= self.times[last])].any():
+        for first, last in self._closures_near(wanted):
+            if not closed[(wanted >= self.times[first]) & (wanted <= self.times[last])].any():
                 _keep(self, first, last, wanted, values, closed)
         past = np.maximum(self.times[0] - wanted, wanted - self.duration)
         share = np.clip(past / SETTLE, 0, 1)[:, None]
         silent[past > 0], closed[past > 0] = True, False
         return MouthPath(wanted, (values * (1 - share) + REST * share).astype(np.float32), silent, closed)
+
+    @cached_property
+    def _columns(self) -> Floats:
+        """The values by column, float64 as they are interpolated."""
+        return np.ascontiguousarray(self.values.T, np.float64)
+
+    @cached_property
+    def _closures(self) -> tuple[list[tuple[int, int]], Floats]:
+        """Every closure's first and last sample, and the second of its middle."""
+        found = runs(self.closed)
+        return found, np.array([(self.times[first] + self.times[last]) / 2 for first, last in found])
+
+    def _closures_near(self, wanted: Floats) -> list[tuple[int, int]]:
+        """The closures whose middle lies as near to one of the times (rising) as `_keep` asks for."""
+        if not len(wanted):
+            return []
+        found, middles = self._closures
+        reach = _spacing(wanted)
+        first = np.searchsorted(middles, wanted[0] - reach)
+        return found[first : np.searchsorted(middles, wanted[-1] + reach, "right")]
 
     def write(self, path: str | Path) -> None:
         """Write the path as CSV (`time,aperture,width,protrusion,jaw,silent,closed`), whole or not at all.
@@ -156,9 +177,13 @@ def _nearest(grid: Floats, wanted: Floats) -> npt.NDArray[np.intp]:
 def _keep(path: MouthPath, first: int, last: int, wanted: Floats, values: Floats, closed: Flags) -> None:
     middle = (path.times[first] + path.times[last]) / 2
     place = int(np.abs(wanted - middle).argmin())
-    spacing = np.diff(wanted).max() if len(wanted) > 1 else 0.0
-    if abs(wanted[place] - middle) <= max(spacing, 1 / RATE):
+    if abs(wanted[place] - middle) <= _spacing(wanted):
         values[place], closed[place] = path.values[(first + last) // 2], True
+
+
+def _spacing(wanted: Floats) -> float:
+    """The longest step between the times, at least that of a path made from speech."""
+    return max(float(np.diff(wanted).max(initial=0.0)), 1 / RATE)
 
 
 def _numbers(row: list[str], before: float, place: str) -> list[float]:
