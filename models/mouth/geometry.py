@@ -7,6 +7,7 @@ height 2·|10-1| (top of the forehead to the tip of the nose, twice), which spee
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,12 @@ MEASURES = ("aperture", "width", "protrusion", "jaw")
 SCALE = np.array([0.02, 0.016, 0.012, 0.02], np.float32)
 #: the same for yaw, pitch (degrees) and roll (degrees)
 POSE_SCALE = np.array([5.0, 5.0, 10.0], np.float32)
+#: what `measure` measures between
+_FROM, _TO = [13, 61, 0, 152, 14, 10], [14, 291, 13, 1, 17, 1]
+#: corners of the eyes: both of the right, both of the left
+_EYES = [33, 133, 362, 263]
+#: the share of its power by which a fit is held, so that points on one line have one too
+_HOLD = 1e-9
 
 
 def face_height(landmarks: Floats) -> Floats:
@@ -46,11 +53,9 @@ def measure(landmarks: Floats) -> Floats:
     the red of the lips looks, |0-13| + |14-17|: it grows when they are pushed out and vanishes when they are pressed.
     """
 
-    def distance(a: int, b: int) -> Floats:
-        return np.asarray(np.linalg.norm(landmarks[..., a, :] - landmarks[..., b, :], axis=-1), np.float32)
-
-    raw = [distance(13, 14), distance(61, 291), distance(0, 13) + distance(14, 17), distance(152, 1)]
-    return np.asarray(np.stack(raw, -1) / face_height(landmarks)[..., None], np.float32)
+    apart = np.linalg.norm(landmarks[..., _FROM, :] - landmarks[..., _TO, :], axis=-1)
+    apart[..., 2] += apart[..., 4]
+    return np.asarray(apart[..., :4] / (2 * apart[..., 5:]), np.float32)
 
 
 def pose(landmarks: Floats) -> Floats:
@@ -64,12 +69,18 @@ def pose(landmarks: Floats) -> Floats:
     across = left - right
     between = np.sum((nose - right) * across, -1) / np.maximum(np.sum(across * across, -1), 1e-6)
     yaw = np.degrees(np.arctan((between - 0.5) / 0.55))
-    eyes = landmarks[..., [362, 263], :].mean(-2) - landmarks[..., [33, 133], :].mean(-2)
-    roll = np.arctan2(eyes[..., 1], eyes[..., 0])
-    middle = landmarks[..., [33, 133, 362, 263], :].mean(-2)
+    roll = _roll(landmarks)
+    middle = landmarks[..., _EYES, :].mean(-2)
     down = np.stack([-np.sin(roll), np.cos(roll)], -1)
     drop = np.sum((nose - middle) * down, -1) / np.maximum(face_height(landmarks) / 2, 1e-6)
     return np.stack([yaw, (drop - 0.45) * 100, np.degrees(roll)], -1).astype(np.float32)
+
+
+def _roll(landmarks: Floats) -> Floats:
+    """The angle of the line of the eyes, radians [...]."""
+    eyes = landmarks[..., _EYES, :]
+    line = (eyes[..., 2, :] + eyes[..., 3, :]) - (eyes[..., 0, :] + eyes[..., 1, :])
+    return np.asarray(np.arctan2(line[..., 1], line[..., 0]), np.float32)
 
 
 @dataclass(frozen=True)
@@ -85,18 +96,22 @@ class Axes:
     @classmethod
     def of(cls, landmarks: Floats) -> Axes:
         """The axes of landmarks [468, 2]; across follows the line of the eyes."""
-        angle = np.radians(pose(landmarks)[2])
+        angle = _roll(landmarks)
         across = np.array([np.cos(angle), np.sin(angle)], np.float32)
         down = np.array([-across[1], across[0]], np.float32)
         return cls(np.asarray(landmarks[2], np.float32), across, down, float(face_height(landmarks)))
 
     def enter(self, points: Floats) -> Floats:
         """Pixels [..., 2] → (across, down) in pixels from the origin."""
-        return np.asarray((points - self.origin) @ np.stack([self.across, self.down], 1), np.float32)
+        return np.asarray((points - self.origin) @ self._turn.T, np.float32)
 
     def leave(self, local: Floats) -> Floats:
         """The inverse of `enter`."""
-        return np.asarray(local @ np.stack([self.across, self.down], 0) + self.origin, np.float32)
+        return np.asarray(local @ self._turn + self.origin, np.float32)
+
+    @cached_property
+    def _turn(self) -> Floats:
+        return np.stack([self.across, self.down])
 
 
 @dataclass(frozen=True)
@@ -131,9 +146,10 @@ def fit_affine(source: Floats, target: Floats, stiffness: float = 0.5) -> Floats
     """
     middle, onto = source.mean(0), target.mean(0)
     a, b = (source - middle).astype(np.float64), (target - onto).astype(np.float64)
-    free = np.linalg.lstsq(a, b, rcond=None)[0].T
-    power = np.sum(a * a)
-    cos, sin = np.sum(a * b) / power, np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / power
+    spread, common = a.T @ a, a.T @ b
+    power = spread[0, 0] + spread[1, 1]
+    free = np.linalg.solve(spread + _HOLD * power * np.eye(2), common).T
+    cos, sin = (common[0, 0] + common[1, 1]) / power, (common[0, 1] - common[1, 0]) / power
     linear = stiffness * np.array([[cos, -sin], [sin, cos]]) + (1 - stiffness) * free
     return np.concatenate([linear, (onto - linear @ middle)[:, None]], 1).astype(np.float32)
 

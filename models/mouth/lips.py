@@ -6,6 +6,7 @@ All in the upright axes of a face (`geometry.Axes`): `across` and `down` from th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -135,13 +136,13 @@ class Bend:
         to, come = self._levels(self.to, columns), self._levels(self.come, origin)
         come = to + (come - to) * self._beside(columns)
         slope, offset = _pieces(to, come, self.hanging)
-        column = ((across - start) * (1 / _STEP)).astype(np.int32)
-        piece = np.zeros(across.shape, np.int32)
+        column = ((across - start) * (1 / _STEP)).astype(np.intp)
+        piece = np.zeros(across.shape, np.uint8)
         for level in to:
-            piece += down >= level[column]
-        flat = piece * len(columns) + column
-        new_down = down * slope.ravel()[flat] + offset.ravel()[flat]
-        new_across = across + (origin - columns)[column] * self._fade(down)
+            piece += down >= level.take(column)
+        flat = piece * np.intp(len(columns)) + column
+        new_down = down * slope.take(flat) + offset.take(flat)
+        new_across = across + (origin - columns).take(column) * self._fade(down)
         depth = np.zeros_like(down)
         if self.hanging:
             below = down + (come[2] - to[2] - come[3])[column]
@@ -150,21 +151,22 @@ class Bend:
             new_down -= np.where(piece == 3, depth, 0)
         return new_across, new_down, depth
 
+    @cached_property
     def _ends(self) -> tuple[float, float, float, float]:
         """Across: where the bend begins, the corners, and where it ends."""
         right, left = (float(corner[0]) for corner in self.to.corners)
         most, least = _REACH * self.height, _LEAST_REACH * self.height
-        room = [np.clip(far, least, most) for far in (right - self.sides[0], self.sides[1] - left)]
-        return right - float(room[0]), right, left, left + float(room[1])
+        room = [min(max(far, least), most) for far in (right - self.sides[0], self.sides[1] - left)]
+        return right - room[0], right, left, left + room[1]
 
     def _sideways(self, columns: Floats) -> Floats:
-        ends = self._ends()
+        ends = self._ends
         shifts = [0, self.come.corners[0][0] - ends[1], self.come.corners[1][0] - ends[2], 0]
         return np.asarray(columns + np.interp(columns, ends, shifts), np.float32)
 
     def _beside(self, columns: Floats) -> Floats:
         """1 between the corners, 0 where the bend ends."""
-        share = np.interp(columns, self._ends(), [0, 1, 1, 0])
+        share = np.interp(columns, self._ends, [0, 1, 1, 0])
         return np.asarray(share * share * (3 - 2 * share), np.float32)
 
     def _fade(self, down: Floats) -> Floats:
