@@ -313,6 +313,7 @@ def _run(
     from graph.arguments import read
     from graph.control import Control
     from graph.display.show import choose
+    from graph.staging import run_near
 
     graph, values, changed = read(path, inputs, changes)
     control = Control()
@@ -320,8 +321,8 @@ def _run(
     try:
         with _served(watching), shown:
             _listen(control, shown)
-            report = graph.run(
-                values, changes=changed, on_progress=watching.beside(shown.progress),
+            report = run_near(
+                graph, values, _aside(quiet), changes=changed, on_progress=watching.beside(shown.progress),
                 control=control, resume=resume, recorder=watching.recorder,
             )  # fmt: skip
     finally:

@@ -15,10 +15,9 @@ from typing import Any
 
 from graph.check import check
 from graph.declared import Checked
-from graph.many.staging import staged
 from graph.runner import Graph, Progress
 from graph.spec import GraphMistakes, load_spec
-from graph.stage import Sink
+from graph.staging import run_near
 
 #: A word about a run: {"progress": …} while it goes, {"report": …} when it has ended.
 Word = dict[str, Any]
@@ -51,26 +50,16 @@ class Job:
         return check(load_spec(self.graph), self.inputs, self.changes)
 
 
-def outputs_of(checked: Checked) -> list[str]:
-    """Where a run will write: what its sinks were given as `path`."""
-    sinks = (one for one in checked.stages.values() if isinstance(one.stage, Sink))
-    return [str(one.params["path"]) for one in sinks if isinstance(one.params.get("path"), str)]
-
-
 def perform(job: Job, tell: Tell) -> dict[str, Any]:
     """Run a job in this process, on this thread; the report as a dict, also of what could not begin."""
     try:
-        graph = Graph.load(job.graph)
-        with staged(graph.spec, job.inputs, outputs_of(job.check())) as stay:
-            report = graph.run(
-                stay.inputs,
-                changes=job.changes,
-                on_progress=lambda now: tell({"progress": plain_progress(now)}),
-                packets=job.packets,
-            )
-            found = report.as_dict()
-            if report.status == "done":
-                stay.put(found["outputs"])
+        found = run_near(
+            Graph.load(job.graph),
+            job.inputs,
+            changes=job.changes,
+            on_progress=lambda now: tell({"progress": plain_progress(now)}),
+            packets=job.packets,
+        ).as_dict()
     except (GraphMistakes, OSError, ValueError, RuntimeError) as error:
         found = {"graph": job.name, "status": "failed", "error": str(error), "outputs": [], "wall_s": 0.0}
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from graph.many.job import Job, outputs_of
-from graph.many.staging import is_remote, matches
+from graph.many.job import Job
 from graph.spec import GraphMistakes, GraphSpec, Mistake, Place, load_spec
 from graph.spec import _Reader as Reader
+from graph.staging import is_remote, matches, outputs_of
 
 PATTERN = frozenset("*?[")
 JOBS_KEYS = {

@@ -24,11 +24,11 @@ from graph.many.journal import Journal
 from graph.many.local import Place
 from graph.many.merge import merged
 from graph.many.split import Joinable, Opened, Split, joinable_sink, parts_for
-from graph.many.staging import fetch, is_remote, remove, staged
 from graph.report import Report, bottleneck, digest
 from graph.runner import Graph
 from graph.scratch import scratch
 from graph.spec import GraphSpec
+from graph.staging import fetch, is_remote, remove, staged
 
 #: Where the runs go, decided when it is known what one needs; the paths of files they take along, by input.
 MakePlace = Callable[[Checked, Mapping[str, str]], Place]
