@@ -203,7 +203,9 @@ class _Declared:
     @property
     def counts(self) -> Counter[str]:
         """Tallies of this stage's own for the report: `self.counts["no_face"] += 1`."""
-        counts: Counter[str] = self.__dict__.setdefault("_counts", Counter())
+        if "_counts" not in self.__dict__:
+            self.__dict__["_counts"] = Counter()
+        counts: Counter[str] = self.__dict__["_counts"]
         return counts
 
     @property
