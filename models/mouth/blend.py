@@ -19,6 +19,8 @@ Picture = npt.NDArray[np.uint8]
 _GRID = 48
 #: differences of light vary by less than this around a seam, in levels
 _LIGHT = 14.0
+#: the mean of the four cells around one
+_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
 
 
 def membrane(under: Picture, over: Picture, inside: Picture) -> Floats:
@@ -73,12 +75,10 @@ def harmonic(values: Floats, free: Floats) -> Floats:
         filled = harmonic(coarse, (held < 0.05).astype(np.float32))
         start = np.asarray(cv2.resize(filled, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
         sweeps = 12
-    mask = free[..., None]
-    fixed = values * (1 - mask)
-    field = fixed + start * mask
-    kernel = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
+    mask = free.astype(np.uint8)
+    field = cv2.copyTo(start, mask, values.copy())
     for _ in range(sweeps):
-        field = fixed + cv2.filter2D(field, -1, kernel, borderType=cv2.BORDER_REPLICATE) * mask
+        cv2.copyTo(cv2.filter2D(field, -1, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE), mask, field)
     return np.asarray(field, np.float32)
 
 

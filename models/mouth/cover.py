@@ -54,12 +54,14 @@ class Look:
         self._lips = _hull(self._face[[*UPPER_OUTER, *LOWER_OUTER]], self._spread_out) & self._inside
         rows = np.unique(np.linspace(0, len(bank) - 1, _MOST).astype(int))
         targets = [apply(bank.placement[n], bank.landmarks[n]) for n in rows]
-        small = np.stack([self._small(bank.crop(n), target) for n, target in zip(rows, targets, strict=True)])
+        ontos = [self._onto(target) for target in targets]
+        small = np.stack([self._small(bank.crop(n), onto) for n, onto in zip(rows, ontos, strict=True)])
         self._middle = np.median(small, 0)
         small -= self._light(small)
         self._middle = np.median(small, 0)
         self._usual = _DEVIATIONS * np.median(np.abs(small - self._middle), 0) + _LEVELS
-        self.covered[rows] = [self._off(one, target).any() for one, target in zip(small, targets, strict=True)]
+        seen = zip(small, targets, ontos, strict=True)
+        self.covered[rows] = [self._off(one, target, onto).any() for one, target, onto in seen]
 
     def cover(self, crop: Picture, target: Floats) -> tuple[Floats, float]:
         """Where something covers the lower face of landmarks `target` [468, 2] (crop pixels): float32 of the crop's
@@ -68,20 +70,24 @@ class Look:
 
         if not self.known:
             return np.zeros(crop.shape[:2], np.float32), 0.0
-        small = self._small(crop, target)
-        off = self._off(small - self._light(small), target)
+        onto = self._onto(target)
+        small = self._small(crop, onto)
+        off = self._off(small - self._light(small), target, onto)
         if not off.any():
             return np.zeros(crop.shape[:2], np.float32), 0.0
         grown = cv2.dilate(off.astype(np.float32), np.ones((3, 3), np.uint8))
         size = (crop.shape[1], crop.shape[0])
-        mask = cv2.warpAffine(grown, compose(align(self._face, target), self._spread_out), size, flags=cv2.INTER_LINEAR)
+        mask = cv2.warpAffine(grown, onto, size, flags=cv2.INTER_LINEAR)
         return np.asarray(mask, np.float32), float(off[self._lips].mean())
 
-    def _small(self, crop: Picture, target: Floats) -> Floats:
+    def _onto(self, target: Floats) -> Floats:
+        """The map [2, 3] from the cells of the small picture to the pixels that landmarks `target` are of."""
+        return compose(align(self._face, target), self._spread_out)
+
+    def _small(self, crop: Picture, onto: Floats) -> Floats:
         """The lower face, float32 [side, side, 3]."""
         import cv2
 
-        onto = compose(align(self._face, target), self._spread_out)
         shrink = max(1, int(np.linalg.norm(onto[:, 0])))
         size = (max(1, crop.shape[1] // shrink), max(1, crop.shape[0] // shrink))
         # by a whole factor: anything else takes several times as long
@@ -95,13 +101,13 @@ class Look:
         light = np.clip(np.median((small - self._middle)[..., self._inside, :], axis=-2), -_DIMMER, _DIMMER)
         return np.asarray(light[..., None, None, :], np.float32)
 
-    def _off(self, small: Floats, target: Floats) -> Mask:
+    def _off(self, small: Floats, target: Floats, onto: Floats) -> Mask:
         """Cells that show something else, in pieces that are large enough, each filled to its hull: lips look so
         different from one moment to the next that what is before them is told by what is around them."""
         import cv2
 
         # what lies beyond the jaw of a head that is turned away is no face
-        own = _hull(target[_FACE], compose(align(self._face, target), self._spread_out))
+        own = _hull(target[_FACE], onto)
         face = self._inside & (cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0)
         off = (np.abs(small - self._middle) > self._usual).any(-1) & face
         count, labels, stats, _ = cv2.connectedComponentsWithStats(off.astype(np.uint8), connectivity=4)

@@ -151,6 +151,16 @@ class Bend:
             new_down -= np.where(piece == 3, depth, 0)
         return new_across, new_down, depth
 
+    @property
+    def corners(self) -> Floats:
+        """Of the upright box beyond which nothing moves, [4, 2] across and down."""
+        left, _, _, right = self._ends
+        return np.array([[x, y] for y in (0, self._neck) for x in (left, right)], np.float32)
+
+    @property
+    def _neck(self) -> float:
+        return float(max(self.to.jaw[:, 1].max(), self.come.jaw[:, 1].max())) + 0.16 * self.height
+
     @cached_property
     def _ends(self) -> tuple[float, float, float, float]:
         """Across: where the bend begins, the corners, and where it ends."""
@@ -180,9 +190,8 @@ class Bend:
         edges = [np.interp(columns, np.maximum.accumulate(edge[:, 0]), edge[:, 1]) for edge in lips.edges]
         line = np.interp(columns, np.maximum.accumulate(lips.jaw[:, 0]), lips.jaw[:, 1])
         jaw = np.maximum(line, edges[3] + 1)
-        neck = max(float(self.to.jaw[:, 1].max()), float(self.come.jaw[:, 1].max())) + 0.16 * self.height
         nose = np.zeros_like(columns)
-        return np.stack([nose, *edges, jaw, np.full_like(columns, neck)]).astype(np.float32)
+        return np.stack([nose, *edges, jaw, np.full_like(columns, self._neck)]).astype(np.float32)
 
 
 def _pieces(to: Floats, come: Floats, hanging: bool) -> tuple[Floats, Floats]:

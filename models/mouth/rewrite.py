@@ -18,7 +18,7 @@ from models.mouth.blend import blend, soften
 from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, compose, invert
-from models.mouth.lips import Bend, Lips, sides
+from models.mouth.lips import EDGES, LOWER_JAW, Bend, Lips, sides
 from models.mouth.schedule import Schedule
 
 Picture = npt.NDArray[np.uint8]
@@ -29,8 +29,9 @@ _GAP_REACH, _GAP_SHARE, _BREADTH_SHARE = 0.02, 0.5, 0.2
 _FEATHER = 0.07
 #: how far inside the jaw line it ends, the part of the jaw line, and all that bounds it beside the nose
 _INSET = 0.02
-_LOWER_JAW = JAW[2:-2]
-_AROUND = CHEEKS + _LOWER_JAW
+_LOWER_JAW = np.array(JAW[2:-2])
+_AROUND = np.array([*CHEEKS, *_LOWER_JAW])
+_CHIN = JAW.index(152) - 2 + len(CHEEKS)
 #: maps of warps are smooth: every second pixel of them is computed
 _STEP = 2
 #: the shares of the exemplars before, at and after a packet where it jumps
@@ -73,19 +74,21 @@ class Rewrite:
         cover, hidden = self._look.cover(crop, target)
         if hidden > HIDDEN:
             return Drawn(crop, np.zeros(crop.shape[:2], np.uint8), covered=True)
-        axes = Axes.of(target)
+        face = _Face(target, self._bank)
+        axes = face.axes
         wanted, shut = self._schedule.mouth(time)
         picks = [self._choose(index + offset) for offset in (-1, 0, 1)]
-        lips = self._lips(picks, target, axes, wanted, shut)
+        lips = self._lips(picks, face, wanted, shut)
         window = Window.around(target, lips, axes, crop.shape)
-        own = Lips.of(target, axes)
         picture = crop.copy()
         # the frame's own mouth takes the new shape too, so that no part of it looks out from under what is laid over it
-        window.of(picture)[...] = window.bent(crop, Bend(lips, own, axes.height, sides(target, axes)))[0]
-        outline = _outline(target, self._jaw(picks[1], target), axes, lips)
+        bend = face.bend(lips, Lips.of(target, axes))
+        moved = window.within(axes.leave(bend.corners))
+        moved.of(picture)[...] = moved.bent(crop, bend)[0]
+        outline = _outline(target, face.carried(picks[1], _AROUND), axes, lips)
         core = window.within(outline)
         inside = core.polygon(outline)
-        over = self._carried(core, self._shares(picks), target, axes, lips)
+        over = self._carried(core, self._shares(picks), face, lips)
         part = core.of(picture)
         part[...] = blend(part, over, inside, soften(inside, round(_FEATHER * axes.height)))
         covered = bool(cover.any())
@@ -93,22 +96,18 @@ class Rewrite:
             picture = np.asarray(cv2.blendLinear(crop, picture, cover, 1 - cover), np.uint8)
         return Drawn(picture, window.changed(crop, picture), covered)
 
-    def _lips(self, picks: list[int], target: Floats, axes: Axes, wanted: Floats, shut: bool) -> Lips:
+    def _lips(self, picks: list[int], face: _Face, wanted: Floats, shut: bool) -> Lips:
         """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth."""
-        row = picks[1]
-        carried = Lips.of(apply(align(self._bank.landmarks[row], target), self._bank.landmarks[row]), axes)
-        shift = (np.tensordot(_DISSOLVE, self._shapes[picks], 1) - self._shapes[row]) * axes.height
+        row, height = picks[1], face.axes.height
+        carried = face.lips(row)
+        shift = (np.tensordot(_DISSOLVE, self._shapes[picks], 1) - self._shapes[row]) * height
         steady = Lips(carried.edges + shift[:4], carried.jaw + shift[4])
-        raw = self._reach.raw(wanted) * axes.height
+        raw = self._reach.raw(wanted) * height
         gap = 0.0 if shut else max(0.0, float(raw[0]))
-        slack = _GAP_REACH * axes.height + _GAP_SHARE * steady.gap
+        slack = _GAP_REACH * height + _GAP_SHARE * steady.gap
         gap = min(gap, steady.gap + slack)
         breadth = np.clip(raw[1], steady.breadth * (1 - _BREADTH_SHARE), steady.breadth * (1 + _BREADTH_SHARE))
-        return steady.shaped(gap, float(breadth), axes.height)
-
-    def _jaw(self, row: int, target: Floats) -> Floats:
-        exemplar = self._bank.landmarks[row]
-        return apply(align(exemplar, target), exemplar[list(_AROUND)])
+        return steady.shaped(gap, float(breadth), height)
 
     def _shares(self, picks: list[int]) -> dict[int, float]:
         """Which exemplars show, with what share: neighbours only where the choice jumps."""
@@ -120,20 +119,20 @@ class Rewrite:
             shares[row] = shares.get(row, 0.0) + _DISSOLVE[side]
         return shares
 
-    def _carried(self, window: Window, shares: dict[int, float], target: Floats, axes: Axes, lips: Lips) -> Picture:
+    def _carried(self, window: Window, shares: dict[int, float], face: _Face, lips: Lips) -> Picture:
         """The chosen exemplar as it will show, in the light and shade of all that have a share.
 
         What is finer than `_COARSE` is the chosen one's alone: pictures that are mixed are soft.
         """
         import cv2
 
-        parts = {row: self._bend(row, target, axes, lips) for row in shares}
+        parts = {row: (face.bend(lips, face.lips(row)), face.back(row)) for row in shares}
         chosen = next(iter(parts))
         bend, back = parts.pop(chosen)
         alone, _ = window.bent(self._bank.crop(chosen), bend, back)
         if not parts:
             return alone
-        block = max(2, round(_COARSE * axes.height))
+        block = max(2, round(_COARSE * face.axes.height))
         base = window.coarse(alone, block)
         shift = np.zeros(base.shape, np.float32)
         for row, (bend, back) in parts.items():
@@ -142,11 +141,36 @@ class Rewrite:
         shift *= 1 - window.coarse(window.gap(lips), block)[..., None]
         return np.asarray(cv2.add(alone, window.fine(shift, block), dtype=cv2.CV_8U), np.uint8)
 
-    def _bend(self, row: int, target: Floats, axes: Axes, lips: Lips) -> tuple[Bend, Floats]:
-        """How an exemplar takes the shape of `lips`, and the map [2, 3] from the crop's pixels to its own."""
-        onto = align(self._bank.landmarks[row], target)
-        own = Lips.of(apply(onto, self._bank.landmarks[row]), axes)
-        return Bend(lips, own, axes.height, sides(target, axes)), compose(self._bank.placement[row], invert(onto))
+
+class _Face:
+    """The face of one crop, `target` [468, 2] in its pixels, and the exemplars of `bank` laid over it."""
+
+    def __init__(self, target: Floats, bank: Bank) -> None:
+        self.axes = Axes.of(target)
+        self._target, self._bank = target, bank
+        self._sides = sides(target, self.axes)
+        self._onto: dict[int, Floats] = {}
+
+    def carried(self, row: int, points: npt.NDArray[np.intp]) -> Floats:
+        """Points of the mesh of an exemplar where they come to lie, crop pixels."""
+        return apply(self._placed(row), self._bank.landmarks[row][points])
+
+    def lips(self, row: int) -> Lips:
+        """The lips of an exemplar where they come to lie."""
+        return Lips(self.axes.enter(self.carried(row, EDGES)), self.axes.enter(self.carried(row, LOWER_JAW)))
+
+    def back(self, row: int) -> Floats:
+        """The map [2, 3] from the crop's pixels to those of an exemplar's picture."""
+        return compose(self._bank.placement[row], invert(self._placed(row)))
+
+    def bend(self, to: Lips, come: Lips) -> Bend:
+        """How the lips `come` take the shape of `to` in this face."""
+        return Bend(to, come, self.axes.height, self._sides)
+
+    def _placed(self, row: int) -> Floats:
+        if row not in self._onto:
+            self._onto[row] = align(self._bank.landmarks[row], self._target)
+        return self._onto[row]
 
 
 class Window:
@@ -159,7 +183,7 @@ class Window:
     @classmethod
     def around(cls, target: Floats, lips: Lips, axes: Axes, shape: tuple[int, ...]) -> Window:
         """All that a new mouth may touch: lower face, chin and the neck under it."""
-        jaw = axes.enter(target[list(_LOWER_JAW)])
+        jaw = axes.enter(target[_LOWER_JAW])
         low = min(float(jaw[:, 0].min()), -0.3 * axes.height)
         high = max(float(jaw[:, 0].max()), 0.3 * axes.height)
         bottom = max(float(jaw[:, 1].max()), float(lips.chin[1])) + 0.18 * axes.height
@@ -276,8 +300,8 @@ class Window:
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
     """Points around what is carried over: under the nose, and cheeks and jaw inside of where both the target and the
     exemplar (`carried`, its points _AROUND) have them, so that no background comes along."""
-    both = np.stack([axes.enter(target[list(_AROUND)]), axes.enter(carried)])
-    sink = lips.chin[1] - both[:, _AROUND.index(152), 1]
+    both = np.stack([axes.enter(target[_AROUND]), axes.enter(carried)])
+    sink = lips.chin[1] - both[:, _CHIN, 1]
     ease = np.clip(1 - np.abs(both[..., 0] - lips.chin[0]) / (0.3 * axes.height), 0, 1)
     ease *= np.clip((both[..., 1] - lips.edges[3, :, 1].max()) / (0.1 * axes.height), 0, 1)
     both[..., 1] += sink[:, None] * ease
