@@ -38,6 +38,12 @@ class Network:
         shape = self.session.get_inputs()[0].shape
         return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
 
+    @property
+    def takes_several(self) -> bool:
+        """Whether it takes any number of pictures at once, and each of its outputs has one part for each of them."""
+        firsts = [one.shape[0] if one.shape else 1 for one in (*self.session.get_inputs(), *self.session.get_outputs())]
+        return all(isinstance(first, str) for first in firsts) and len(set(firsts)) == 1
+
     def run(self, tensor: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """All outputs by name for a network of one input."""
         names = [output.name for output in self.session.get_outputs()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,9 @@ class Detect(Stage):
 
     `model` is embedded for blazeface and blazeface_short; the weights of the others are added once (`graphrun models`
     tells from where), or their ONNX file is named as `weights`. `size` is the longer side of the picture that the
-    network sees. With `every: n` only each n-th frame is searched and the
-    others get no rows: `track` and `mesh` follow faces between. Holds no state, so `workers` may be many.
+    network sees. With `every: n` only each n-th frame is searched and the others get no rows: `track` and `mesh` follow
+    faces between. With `batch:` the frames of a task are searched in one run of a network that takes several. Holds no
+    state, so `workers` may be many.
     """
 
     reads = {"frame": Array(np.uint8, "h w 3")}
@@ -77,13 +79,21 @@ class Detect(Stage):
         return {"model": self.model, "size": self.detector.size, "provider": network.provider}
 
     def process(self, packet: Packet) -> None:
+        self.process_batch([packet])
+
+    def process_batch(self, packets: Sequence[Packet]) -> None:
+        """Find the faces of several frames, together where the network takes several pictures at once."""
         assert self.detector is not None
-        if packet.index % self.every:
-            self.pass_through(packet)
-            return
-        packet.faces = self.detector(packet.frame)
-        self.counts["detected"] += 1
-        self.counts["faces"] += len(packet.faces)
+        looked = []
+        for packet in packets:
+            if packet.index % self.every:
+                self.pass_through(packet)
+            else:
+                looked.append(packet)
+        for packet, faces in zip(looked, self.detector.each([one.frame for one in looked]), strict=True):
+            packet.faces = faces
+            self.counts["detected"] += 1
+            self.counts["faces"] += len(faces)
 
     def pass_through(self, packet: Packet) -> None:
         packet.faces = np.zeros((0, COLUMNS), np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_made import made_network
+from onnx_made import made_network, seeing_network
 
 from models.faces.detectors import DETECTORS, open_detector
 from models.onnx import open_network
@@ -202,6 +202,24 @@ def test_decodes_what_was_put_in(name, networks):
     else:
         found = faces[:, 5:].reshape(2, 5, 2)[:, : points.shape[1]]
         np.testing.assert_allclose(found, points, atol=tolerance)
+
+
+def test_several_frames_in_one_run_each_have_their_own_faces(tmp_path):
+    network = open_network(seeing_network(tmp_path / "yolo.onnx", *MADE["yolo_face"]()), "cpu")
+    assert network.takes_several
+    detector = DETECTORS["yolo_face"](network)
+    black, white = FRAME, np.full_like(FRAME, 255)
+    frames = [black, white, black, white, white]
+    found = detector.each(frames)
+    assert [len(faces) for faces in found] == [0, 2, 0, 2, 2]
+    for frame, faces in zip(frames, found, strict=True):
+        np.testing.assert_array_equal(faces, detector(frame))
+
+
+def test_a_network_of_one_picture_sees_several_one_by_one(networks):
+    detector = opened("scrfd", networks["scrfd"])
+    assert not detector.network.takes_several
+    assert [len(faces) for faces in detector.each([FRAME, FRAME])] == [2, 2]
 
 
 @pytest.mark.parametrize("name", MADE)
