@@ -1,9 +1,10 @@
-"""Blending in the gradient domain, cheap enough for video: the drawn picture keeps its own gradients and takes the
-level of its surroundings.
+"""Bringing a drawn picture to the light around it, cheap enough for video: it keeps its own details and takes the level
+of its surroundings.
 
-Instead of solving Poisson's equation for the picture (Pérez, Gangnet, Blake, SIGGRAPH 2003) one can solve Laplace's for
-the difference at the seam and add it (the membrane of Farbman et al., SIGGRAPH 2009): it is smooth, so a coarse grid
-holds it, and coarse cells average the seam, which keeps it steady over time.
+`light` tells how much lighter one picture of a face is than another by all the skin that both show. `membrane` is for
+drawings that are to be trusted at their seam only: instead of solving Poisson's equation for the picture (Pérez,
+Gangnet, Blake, SIGGRAPH 2003) one can solve Laplace's for the difference at the seam and add it (the membrane of
+Farbman et al., SIGGRAPH 2009): it is smooth, so a coarse grid holds it, and coarse cells average the seam.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ Picture = npt.NDArray[np.uint8]
 
 #: longest side of the grid that the membrane is solved on
 _GRID = 48
-#: differences of light vary by less than this around a seam, in levels
+#: differences of light vary by less than this over a lower face, in levels
 _LIGHT = 14.0
+#: the share of skin around a cell below which the mean of all skin counts more
+_LITTLE = 0.02
 #: the mean of the four cells around one
 _NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
 
@@ -82,12 +85,25 @@ def harmonic(values: Floats, free: Floats) -> Floats:
     return np.asarray(field, np.float32)
 
 
-def blend(under: Picture, over: Picture, inside: Picture, alpha: Floats) -> Picture:
-    """`over`, brought to the level of `under` around `inside`, laid on it with `alpha` float32 [h, w] (0..1)."""
+def light(difference: Floats, skin: Floats, reach: float) -> Floats:
+    """How much lighter one picture of a face is than another, smooth, float32 [h, w, 3], both small.
+
+    `difference` [h, w, 3]: the one minus the other, laid over each other; `skin` [h, w], 0..1: how far a cell shows in
+    both pictures what light falls on alike. The mean of the difference over some `reach` cells of skin, less of what is
+    far from its median; the mean of all of it where no skin is near. Unlike `membrane` it rests on all that both
+    pictures share and not on a seam, where the least that is misplaced tells: it stays steady from frame to frame.
+    """
     import cv2
 
-    level = cv2.add(over, membrane(under, over, inside), dtype=cv2.CV_8U)
-    return np.asarray(cv2.blendLinear(level, under, alpha, 1 - alpha), np.uint8)
+    seen = skin > 0.5
+    if not seen.any():
+        return np.zeros_like(difference)
+    far = np.abs(difference - np.median(difference[seen], axis=0)).max(2)
+    weight = skin / (1 + (far / _LIGHT) ** 2)
+    told = difference * weight[..., None]
+    mean = told.sum((0, 1)) / weight.sum()
+    near = cv2.GaussianBlur(weight, (0, 0), reach) + _LITTLE
+    return np.asarray((cv2.GaussianBlur(told, (0, 0), reach) + _LITTLE * mean) / near[..., None], np.float32)
 
 
 def soften(mask: Picture, reach: int) -> Floats:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.mouth.align import align
 from models.mouth.bank import Bank
-from models.mouth.blend import blend, soften
+from models.mouth.blend import light, soften
 from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, compose, invert
@@ -38,6 +38,9 @@ _STEP = 2
 _DISSOLVE = (0.25, 0.5, 0.25)
 #: details smaller than this, over the face height, do not dissolve
 _COARSE = 0.012
+#: so far from the lips the exemplar's own details end, and within how much the light around a point is taken; both over
+#: the face height
+_NEAR, _FAR, _LIGHT_REACH = 0.02, 0.07, 0.12
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,9 @@ class Rewrite:
         inside = core.polygon(outline)
         over = self._carried(core, self._shares(picks), face, lips)
         part = core.of(picture)
-        part[...] = blend(part, over, inside, soften(inside, round(_FEATHER * axes.height)))
+        over = _at_home(core, part, over, inside, lips)
+        alpha = soften(inside, round(_FEATHER * axes.height))
+        part[...] = cv2.blendLinear(over, part, alpha, 1 - alpha)
         covered = bool(cover.any())
         if covered:
             picture = np.asarray(cv2.blendLinear(crop, picture, cover, 1 - cover), np.uint8)
@@ -287,6 +292,14 @@ class Window:
         sigma = max(0.6, self.axes.height / 200)
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
 
+    def beside(self, lips: Lips) -> Floats:
+        """float32 of this window's shape: 1 on the lips and close to them, fading to 0 further away."""
+        import cv2
+
+        lines = self.axes.leave(np.concatenate([lips.edges[0], lips.edges[3]]))
+        away = cv2.distanceTransform(cv2.bitwise_not(self.polygon(lines)), cv2.DIST_L2, 3)
+        return np.asarray(_eased((_FAR * self.axes.height - away) / ((_FAR - _NEAR) * self.axes.height)), np.float32)
+
     def changed(self, crop: Picture, picture: Picture) -> Picture:
         """The crop's mask: 255 where `picture` differs from `crop` in this window, 0 elsewhere."""
         import cv2
@@ -295,6 +308,23 @@ class Window:
         same = cv2.inRange(cv2.absdiff(self.of(crop), self.of(picture)), (0, 0, 0), (0, 0, 0))
         self.of(mask)[...] = cv2.bitwise_not(same)
         return mask
+
+
+def _at_home(window: Window, own: Picture, over: Picture, inside: Picture, lips: Lips) -> Picture:
+    """The exemplar `over` in the light of `own`, the frame's picture, and away from the lips with its details.
+
+    Pores, stubble and grain that are the frame's neither change where the choice jumps nor have gone soft on the way.
+    """
+    import cv2
+
+    block = max(2, round(_COARSE * window.axes.height))
+    skin = 1 - window.beside(lips)
+    difference = cv2.subtract(own, over, dtype=cv2.CV_32F)
+    coarse = window.coarse(difference, block)
+    weights = window.coarse(cv2.copyTo(skin, inside), block)
+    lighter = window.fine(light(coarse, weights, _LIGHT_REACH * window.axes.height / block), block)
+    details = (difference - window.fine(coarse, block)) * skin[..., None]
+    return np.asarray(cv2.add(over, lighter + details, dtype=cv2.CV_8U), np.uint8)
 
 
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
@@ -311,6 +341,12 @@ def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
     nearest = np.take_along_axis(rays, lengths.argmin(0)[None, :, None], 0)[0]
     short = 1 - _INSET * axes.height / np.maximum(lengths.min(0), 1)
     return np.concatenate([target[list(NOSE_BASE)], axes.leave(middle + nearest * short[:, None])])
+
+
+def _eased(share: Floats) -> Floats:
+    """0 below 0, 1 above 1, smooth between."""
+    share = np.clip(share, 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def _shape(landmarks: Floats) -> Floats:
