@@ -17,9 +17,9 @@ from graph.stage import Caps, Packet, Sink, Source, Window, blank_arrays, infer_
 
 
 class OneProcess:
-    """The opened and configured stages of a checked graph that has one source."""
+    """The opened and configured stages of a checked graph that has one source; `cores`: what codecs make threads of."""
 
-    def __init__(self, checked: Checked) -> None:
+    def __init__(self, checked: Checked, cores: int = 1) -> None:
         self.stages = list(checked.stages.values())
         self.caps: dict[str, Caps] = {}
         self.done = dict.fromkeys(checked.stages, 0)
@@ -31,6 +31,7 @@ class OneProcess:
         windows = [one.stage.window for one in self.stages if not isinstance(one.stage, Source)]
         depth = 2 + sum(window.before + window.after for window in windows)
         for one in self.stages:
+            one.stage.cores = cores
             one.stage.open()
             given = {name: shapes[one.renamed.get(name, name)] for name, kind in one.stage.reads.items()
                      if one.renamed.get(name, name) in shapes}  # fmt: skip

@@ -2,8 +2,9 @@
 
     python tools/bench/transcode.py [VIDEO] [--rounds N] [--stages] [--json]
 
-All three decode and encode with the same settings (x264, veryfast, crf 16, two threads each). `cpu_s` is what all
-processes of a run took, which other work on the machine changes less than the clock. `--stages` adds the parts alone.
+All three decode and encode with the same settings (x264, veryfast, crf 16), each with as many threads as it takes by
+itself. `cpu_s` is what all processes of a run took, which other work on the machine changes less than the clock.
+`--stages` adds the parts alone.
 Without a video one is made: 1920×1080, 30 fps, 600 frames of a moving gradient with noise.
 """
 
@@ -28,6 +29,7 @@ import av
 import numpy as np
 from running import show
 
+from graph.shares import cores_of_run
 from graph.stage import Caps, Packet, blank_arrays, infer_caps
 from stages.decode import Decode
 from stages.encode import Encode
@@ -75,6 +77,7 @@ def in_one_process(video: Path, folder: Path, pixels: Any) -> int:
     """decode → encode in a loop."""
     decode = Decode(str(video), pixels=pixels)
     encode = Encode(str(folder / OUTPUT), audio="source", pixels=pixels)
+    decode.cores = encode.cores = cores_of_run()
     decode.open()
     encode.open()
     caps = infer_caps(decode, Caps())
@@ -99,8 +102,8 @@ def graph(video: Path, folder: Path) -> int:
 def ffmpeg(video: Path, folder: Path) -> int:
     """The same by ffmpeg's command."""
     target = folder / OUTPUT
-    encoder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-threads", "2", "-c:a", "copy"]
-    command = ["ffmpeg", "-y", "-v", "error", "-threads", "2", "-i", str(video), *encoder, str(target)]
+    encoder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-c:a", "copy"]
+    command = ["ffmpeg", "-y", "-v", "error", "-i", str(video), *encoder, str(target)]
     subprocess.run(command, check=True)
     with av.open(str(target)) as container:
         return container.streams.video[0].frames
@@ -110,11 +113,11 @@ LOOP = """
 import av, sys
 with av.open(sys.argv[1]) as source, av.open(sys.argv[2], "w") as target:
     video = source.streams.video[0]
-    video.codec_context.thread_count, video.thread_type = 2, "AUTO"
+    video.codec_context.thread_count, video.thread_type = 0, "AUTO"
     stream = target.add_stream("libx264", rate=video.average_rate)
     stream.width, stream.height, stream.pix_fmt = video.width, video.height, video.pix_fmt
     stream.codec_context.options = {"preset": "veryfast", "crf": "16"}
-    stream.codec_context.thread_count = 2
+    stream.codec_context.thread_count = 0
     for frame in source.decode(video):
         frame.pict_type = 0
         target.mux(stream.encode(frame))
