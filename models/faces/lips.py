@@ -24,6 +24,9 @@ _CELL = 4
 _MAP, _WINDOW = INPUT // _CELL, 16
 #: how much larger than the box around the lips the window is
 _MARGIN = 1.5
+_LIPS = np.array(POINTS)
+#: the middles of the window's cells, in cells of the window
+_CELLS = np.stack(np.meshgrid(*[np.arange(_WINDOW) + 0.5] * 2), -1)
 
 
 class LipMesh:
@@ -32,21 +35,21 @@ class LipMesh:
     def __init__(self, device: str = "auto", threads: int = 1) -> None:
         path, sha256 = embedded("face_lips")
         self.network = open_network(path, device, threads=threads, sha256=sha256)
+        self._picture = np.zeros((1, 3, INPUT, INPUT), np.float32)
 
     def __call__(self, frame: Frame, landmarks: Floats) -> Floats:
         """`landmarks` [468, 2], the mesh of a face in `frame` (its pixels) → a copy in which the 80 points of the lips
         are found anew."""
         region = region_of_landmarks(landmarks)
         to_frame = region.to_frame()
-        picture = (seen(frame, region).transpose(2, 0, 1)[None] * np.float32(1 / 255)).astype(np.float32)
-        window = _window((landmarks[list(POINTS)] - to_frame[:, 2]) @ np.linalg.inv(to_frame[:, :2]).T)
-        cells = np.stack(np.meshgrid(*[np.arange(_WINDOW) + 0.5] * 2), -1)
-        places = cells @ window[:, :2].T + window[:, 2] - 0.5
+        np.multiply(seen(frame, region).transpose(2, 0, 1), np.float32(1 / 255), out=self._picture[0])
+        window = _window((landmarks[_LIPS] - to_frame[:, 2]) @ np.linalg.inv(to_frame[:, :2]).T)
+        places = _CELLS @ window[:, :2].T + window[:, 2] - 0.5
         grid = (2 * places / (_MAP - 1) - 1).astype(np.float32)[None]
-        (found,) = self.network.session.run(None, {"image": picture, "grid": grid})
+        (found,) = self.network.session.run(None, {"image": self._picture, "grid": grid})
         inside = np.asarray(found).reshape(-1, 2) @ window[:, :2].T + window[:, 2] * _CELL
         lips = landmarks.astype(np.float32)
-        lips[list(POINTS)] = inside @ to_frame[:, :2].T + to_frame[:, 2]
+        lips[_LIPS] = inside @ to_frame[:, :2].T + to_frame[:, 2]
         return lips
 
 

@@ -54,7 +54,9 @@ class Gathering:
         self.limit, self.size = limit, size
         self.mouths: list[Mouth] = []
         self.bytes = 0
-        self._apart = np.zeros((0, 0), np.float32)
+        #: rows of the kept mouths, in their order, and some to spare
+        self._features = np.zeros((64, 7), np.float32)
+        self._apart = np.full((64, 64), np.inf, np.float32)
 
     def offer(self, frame: Picture, landmarks: Floats, index: int, time: float, presence: float) -> bool:
         """Look at frame `index`, RGB, with landmarks [468, 2]; returns whether its mouth entered."""
@@ -65,7 +67,7 @@ class Gathering:
         box = _box(landmarks, frame.shape)
         if box is None:
             return False
-        distances = np.linalg.norm(np.array([m.feature for m in self.mouths] or np.zeros((0, 7))) - feature, axis=1)
+        distances = np.linalg.norm(self._features[: len(self.mouths)] - feature, axis=1)
         room = self.bytes + _area(box, self.size) * 3 <= self.limit
         if not room and distances.size and distances.min() <= self._closest()[0]:
             return False
@@ -77,24 +79,32 @@ class Gathering:
         return True
 
     def _closest(self) -> tuple[float, int, int]:
-        flat = int(self._apart.argmin())
-        a, b = divmod(flat, len(self._apart))
+        n = len(self.mouths)
+        a, b = divmod(int(self._apart[:n].argmin()), self._apart.shape[1])
         return float(self._apart[a, b]), a, b
 
     def _enter(self, mouth: Mouth, distances: Floats) -> None:
         n = len(self.mouths)
-        apart = np.full((n + 1, n + 1), np.inf, np.float32)
-        apart[:n, :n] = self._apart
-        apart[n, :n] = apart[:n, n] = distances
-        self._apart = apart
+        if n == len(self._features):
+            self._features = np.pad(self._features, ((0, n), (0, 0)))
+            self._apart = np.pad(self._apart, (0, n), constant_values=np.inf)
+        self._features[n] = mouth.feature
+        self._apart[n, :n] = self._apart[:n, n] = distances
         self.mouths.append(mouth)
         self.bytes += mouth.crop.nbytes
 
     def _drop(self) -> None:
+        """Let one of the two closest go; the last mouth takes its place."""
         _, a, b = self._closest()
-        out = a if self.mouths[a].sharpness < self.mouths[b].sharpness else b
-        self.bytes -= self.mouths.pop(out).crop.nbytes
-        self._apart = np.delete(np.delete(self._apart, out, 0), out, 1)
+        out, last = a if self.mouths[a].sharpness < self.mouths[b].sharpness else b, len(self.mouths) - 1
+        self.bytes -= self.mouths[out].crop.nbytes
+        self.mouths[out] = self.mouths[last]
+        self.mouths.pop()
+        self._features[out] = self._features[last]
+        self._apart[out] = self._apart[last]
+        self._apart[:, out] = self._apart[:, last]
+        self._apart[last] = self._apart[:, last] = np.inf
+        self._apart[out, out] = np.inf
 
     def save(self, folder: str | Path) -> int:
         """Write `crops.bin` and `bank.npz`, in the order of the frames; returns how many mouths there are."""

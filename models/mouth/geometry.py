@@ -65,15 +65,20 @@ def pose(landmarks: Floats) -> Floats:
     to 0.5 + 0.55·tan(y) of the way between them. Pitch: how far the nose tip lies below the eyes, over half the face
     height, about 0.45 when one looks straight ahead; a twentieth is taken for five degrees. Roll: the line of the eyes.
     """
-    right, left, nose = landmarks[..., 234, :], landmarks[..., 454, :], landmarks[..., 1, :]
-    across = left - right
-    between = np.sum((nose - right) * across, -1) / np.maximum(np.sum(across * across, -1), 1e-6)
+    right, left, nose = (landmarks[..., point, :] for point in (234, 454, 1))
+    across, off = left - right, nose - right
+    between = _dot(off, across) / np.maximum(_dot(across, across), 1e-6)
     yaw = np.degrees(np.arctan((between - 0.5) / 0.55))
     roll = _roll(landmarks)
-    middle = landmarks[..., _EYES, :].mean(-2)
-    down = np.stack([-np.sin(roll), np.cos(roll)], -1)
-    drop = np.sum((nose - middle) * down, -1) / np.maximum(face_height(landmarks) / 2, 1e-6)
-    return np.stack([yaw, (drop - 0.45) * 100, np.degrees(roll)], -1).astype(np.float32)
+    away = nose - landmarks[..., _EYES, :].mean(-2)
+    drop = (away[..., 1] * np.cos(roll) - away[..., 0] * np.sin(roll)) / np.maximum(face_height(landmarks) / 2, 1e-6)
+    found = np.empty((*landmarks.shape[:-2], 3), np.float32)
+    found[..., 0], found[..., 1], found[..., 2] = yaw, (drop - 0.45) * 100, np.degrees(roll)
+    return found
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1], np.float32)
 
 
 def _roll(landmarks: Floats) -> Floats:
