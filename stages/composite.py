@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value
+
+if TYPE_CHECKING:
+    from models.mouth.paste import Placed
 
 
 class Composite(Stage):
@@ -17,6 +20,9 @@ class Composite(Stage):
     `blend`: `feather` mixes by the mask; `poisson` also brings the drawing to the light around it, which the networks
     may need (rewrite does so itself). `mode`: `paper` overwrites the whole box with the drawing, as Diff2Lip's code
     does: no mask, no blending.
+
+    `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source` and writes `composed`
+    in their layout. Then a sample of chroma changes where the mask allows it on any of its pixels.
     """
 
     reads = {
@@ -28,46 +34,65 @@ class Composite(Stage):
         "face": Value(),
     }
     writes = {"composed": Array(np.uint8, "h w 3", "the finished frame, RGB")}
+    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
     def __init__(
         self,
         mask: Literal["mouth", "lower_face", "box"] = "lower_face",
         blend: Literal["feather", "poisson"] = "feather",
         mode: Literal["best", "paper"] = "best",
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         if mode == "paper" and (mask, blend) != ("lower_face", "feather"):
             raise ValueError("mode paper overwrites the whole box: mask and blend have no effect in it")
         self.mode = mode
         self.part = mask
         self.blend = blend
+        self.pixels = pixels
+        if pixels == "source":
+            others = {name: kind for name, kind in Composite.reads.items() if name != "frame"}
+            self.reads, self.writes = {"planes": self.planes, **others}, {"composed": self.planes}
 
     def configure(self, caps: Caps) -> Caps:
-        """Learns whether the generator's mask follows the face."""
+        """Learns whether the generator's mask follows the face, and how the pictures lie in memory."""
+        from stages.media.region import canvas_of
+
         self._as_is = self.part == "box" or (self.part == "lower_face" and bool(caps.stream.get("shaped")))
+        self._canvas = canvas_of(caps, self.pixels)
         return Caps()
 
     def process(self, packet: Packet) -> None:
         """Compose one frame."""
-        from models.mouth.masks import face_mask
-        from models.mouth.paste import paste
-
-        packet.composed[...] = packet.frame
+        self.pass_through(packet)
         if not packet.face["found"] or not np.isfinite(packet.placement).all():
             return
-        if self.mode == "paper":
-            self._paste_as_paper(packet)
-            return
+        placed = self._placed_as_paper(packet) if self.mode == "paper" else self._placed(packet)
+        if placed is not None:
+            self._canvas.draw(packet.composed, placed)
+
+    def _placed(self, packet: Packet) -> Placed | None:
+        """The drawing as it lies in the frame."""
+        from models.mouth.masks import face_mask
+        from models.mouth.paste import place, relit
+
         mask = packet.mask
         if not self._as_is:
             mask = np.minimum(mask, face_mask(self.part, packet.landmarks, packet.placement, mask.shape[0]))
-        paste(packet.composed, packet.drawn, mask, packet.placement, self.blend)
+        _, _, width, height = self._canvas.whole
+        around = 8 if self.blend == "poisson" else 0  # it needs to see what lies around the mask
+        placed = place(packet.drawn, mask, packet.placement, height, width, around)
+        if placed is None or self.blend == "feather":
+            return placed
+        under = self._canvas.see(packet.composed, placed.box)
+        return placed._replace(picture=relit(under, placed.picture, placed.mask))
 
-    def _paste_as_paper(self, packet: Packet) -> None:
-        from models.mouth.paper import box_at, paste_whole
+    def _placed_as_paper(self, packet: Packet) -> Placed | None:
+        from models.mouth.paper import box_at, place_whole
 
-        if packet.mask.any():  # else the drawing was passed through
-            paste_whole(packet.composed, packet.drawn, box_at(packet.placement, packet.drawn.shape[0]))
+        if not packet.mask.any():  # the drawing was passed through
+            return None
+        return place_whole(packet.drawn, box_at(packet.placement, packet.drawn.shape[0]))
 
     def pass_through(self, packet: Packet) -> None:
         """The frame as it is."""
-        packet.composed[...] = packet.frame
+        packet.composed = packet.frame if self.pixels == "rgb" else packet.planes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value, Window
 from models.mouth.names import AHEAD, EMBEDDED, SIZES, ModelName, check_mode
+
+if TYPE_CHECKING:
+    from models.mouth.cut import Picture
 
 
 class Crop(Stage):
@@ -16,7 +19,8 @@ class Crop(Stage):
     For `model` `auto`, `rewrite` and `warp` a square of the frame's own pixels around the lower face, large enough for
     the largest face in `survey` (at most 512 pixels; larger faces are scaled down). For the networks the box around the
     face, stretched to the size that they take. `size`: the crop's side in pixels, 0 for the one that fits. `mode`:
-    `paper` takes the box in whole pixels and smooths it over five frames, as Diff2Lip's code does.
+    `paper` takes the box in whole pixels and smooths it over five frames, as Diff2Lip's code does. `pixels`: `rgb`
+    reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`, of which the crop alone becomes RGB.
 
     `placement` is the affine map from the frame's pixels to the crop's. Without a face the crop is black, the placement
     NaN, and the frame counted as `no_face`.
@@ -27,6 +31,7 @@ class Crop(Stage):
         "landmarks": Array(np.float32, "468 2"),
         "face": Value(),
     }
+    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
     writes = {
         "crop": Array(np.uint8, "s s 3", "RGB"),
         "placement": Array(np.float32, "2 3", "frame → crop, pixels"),
@@ -38,6 +43,7 @@ class Crop(Stage):
         size: int = 0,
         survey: str | None = None,
         mode: Literal["best", "paper"] = "best",
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         if size and not 32 <= size <= 1024:
             raise ValueError(f"size has to be 0, or lie between 32 and 1024 pixels, not {size}")
@@ -52,6 +58,9 @@ class Crop(Stage):
         self.model = model
         self.size = size
         self.survey = survey
+        self.pixels = pixels
+        if pixels == "source":
+            self.reads = {"planes": Crop.planes, **{name: Crop.reads[name] for name in ("landmarks", "face")}}
 
     def open(self) -> None:
         """Learn how large the faces are."""
@@ -64,7 +73,12 @@ class Crop(Stage):
                 self._side = lower_face_size(survey)
 
     def configure(self, caps: Caps) -> Caps:
-        """The crop's size."""
+        """The crop's size; learns how the pictures lie in memory."""
+        from stages.media.region import canvas_of
+
+        self._canvas = canvas_of(caps, self.pixels)
+        if self._canvas.is_hdr:
+            self.notes.append("HDR stays: the mouth is drawn in BT.709, tone-mapped, and brought back to what it was")
         return Caps({"crop": (self._side, self._side, 3)})
 
     def about(self) -> dict[str, Any]:
@@ -73,7 +87,7 @@ class Crop(Stage):
 
     def process(self, packet: Packet) -> None:
         """Cut one crop."""
-        from models.mouth.cut import cut_out, face_box, lower_face
+        from models.mouth.cut import cut_out, face_box, lower_face, needed
 
         if not packet.face["found"]:
             self.counts["no_face"] += 1
@@ -84,14 +98,20 @@ class Crop(Stage):
             return
         place = lower_face if self.model in EMBEDDED else face_box
         packet.placement = place(packet.landmarks, self._side)
-        cut_out(packet.frame, packet.placement, packet.crop)
+        _, _, width, height = self._canvas.whole
+        box = needed(packet.placement, self._side, height, width)
+        cut_out(self._canvas.see(self._image(packet), box), box.inside(packet.placement), packet.crop)
+
+    def _image(self, packet: Packet) -> Picture:
+        return cast("Picture", packet.frame if self.pixels == "rgb" else packet.planes)
 
     def _cut_as_paper(self, packet: Packet) -> None:
+        from models.mouth.cut import Box
         from models.mouth.paper import box_of, placement_of, smoothed, stretch_out
 
         around = [packet.at(offset) for offset in range(1 - AHEAD, AHEAD)]
         seen = [one for one in around if one is not None and one.face["found"]]
-        height, width = packet.frame.shape[:2]
+        _, _, width, height = self._canvas.whole
         boxes = [box_of(one.landmarks, height, width) for one in seen]
         box = smoothed(boxes, seen.index(packet), last=around[-1] is None)
         if (box[2:] <= box[:2]).any():
@@ -99,7 +119,8 @@ class Crop(Stage):
             self.pass_through(packet)
             return
         packet.placement = placement_of(box, self._side)
-        stretch_out(packet.frame, box, packet.crop)
+        left, top, right, bottom = (int(edge) for edge in box)
+        stretch_out(self._canvas.see(self._image(packet), Box(left, top, right, bottom)), packet.crop)
 
     def pass_through(self, packet: Packet) -> None:
         """No face."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,31 @@ ABOVE, BELOW = 0.14, 0.20
 _BREADTH = 0.85
 #: a crop never has longer sides
 MOST = 512
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels; `right` and `bottom` are the first ones that are not in it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is in it."""
+        return self.left >= self.right or self.top >= self.bottom
+
+    def within(self, other: Box) -> Box:
+        """The part that lies in another box."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        return Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom))
+
+    def inside(self, placement: Floats) -> Floats:
+        """The map [2, 3] from this box's pixels to where `placement` maps those of the frame."""
+        onto = placement.copy()
+        onto[:, 2] += placement[:, :2] @ np.array([self.left, self.top], np.float32)
+        return onto
 
 
 def lower_face_size(survey: Survey) -> int:
@@ -61,6 +88,20 @@ def shift_of(placement: Floats) -> tuple[int, int] | None:
     if np.array_equal(placement[:, :2], np.eye(2, dtype=np.float32)) and not (placement[:, 2] % 1).any():
         return int(-placement[0, 2]), int(-placement[1, 2])
     return None
+
+
+def needed(placement: Floats, size: int, height: int, width: int) -> Box:
+    """The part of a frame of that size that `cut_out` looks at for a crop of `size`: at least one pixel."""
+    import cv2
+
+    back = cv2.invertAffineTransform(placement)
+    corners = np.array([[x, y] for x in (0, size - 1) for y in (0, size - 1)], np.float32)
+    points = corners @ back[:, :2].T + back[:, 2]
+    room = 2 if shift_of(placement) is None else 0
+    most = [width, height]
+    low = np.clip(np.floor(points.min(0)).astype(int) - room, 0, np.subtract(most, 1))
+    high = np.clip(np.ceil(points.max(0)).astype(int) + 1 + room, low + 1, most)
+    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
 def cut_out(frame: Picture, placement: Floats, crop: Picture) -> None:

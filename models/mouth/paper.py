@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.mouth import cut
 from models.mouth.geometry import Floats
 from models.mouth.names import AHEAD
+from models.mouth.paste import Placed
 
 Picture = npt.NDArray[np.uint8]
 Box = npt.NDArray[np.int64]
@@ -51,18 +53,18 @@ def box_at(placement: Floats, size: int) -> Box:
     return np.round(np.concatenate([low, low + size / k])).astype(np.int64)
 
 
-def stretch_out(frame: Picture, box: Box, crop: Picture) -> None:
-    """Fill `crop` uint8 [s, s, 3] with the box of the frame, bilinear."""
+def stretch_out(region: Picture, crop: Picture) -> None:
+    """Fill `crop` uint8 [s, s, 3] with the box's pixels of the frame, bilinear."""
     import cv2
 
-    left, top, right, bottom = box
-    cv2.resize(frame[top:bottom, left:right], crop.shape[:2], dst=crop, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(region, crop.shape[:2], dst=crop, interpolation=cv2.INTER_LINEAR)
 
 
-def paste_whole(frame: Picture, drawn: Picture, box: Box) -> None:
-    """Overwrite the box of `frame` with `drawn` [s, s, 3], stretched, bilinear."""
+def place_whole(drawn: Picture, box: Box) -> Placed:
+    """`drawn` [s, s, 3] as it covers the whole box, stretched, bilinear."""
     import cv2
 
     left, top, right, bottom = (int(edge) for edge in box)
     size = (right - left, bottom - top)
-    frame[top:bottom, left:right] = cv2.resize(drawn, size, interpolation=cv2.INTER_LINEAR)
+    picture = np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return Placed(cut.Box(left, top, right, bottom), picture, np.full((size[1], size[0]), 255, np.uint8))

@@ -33,5 +33,6 @@ def reference_crop(survey: Survey, index: int, frame: Picture, size: int, mode: 
         return crop
     ahead = [survey.landmarks(one) for one in range(index, min(index + AHEAD, survey.count))]
     boxes = [box_of(landmarks, *frame.shape[:2]) for landmarks, face in ahead if face["found"]]
-    stretch_out(frame, smoothed(boxes, 0, last=False), crop)
+    left, top, right, bottom = smoothed(boxes, 0, last=False)
+    stretch_out(frame[top:bottom, left:right], crop)
     return crop

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 PRIMARIES = {
     1: "bt709",
@@ -41,6 +44,9 @@ HDR = ("smpte2084", "arib-std-b67")
 
 #: colour facts of a stream by name (`matrix`, `range`, `primaries`, `transfer`), None where the file says nothing
 Colour = dict[str, str | None]
+
+#: what a file without any word of its colours says
+NOTHING_SAID: Colour = {"matrix": None, "range": None, "primaries": None, "transfer": None}
 
 #: what tone-mapped pictures are in
 BT709: Colour = {"matrix": "bt709", "range": "limited", "primaries": "bt709", "transfer": "bt709"}
@@ -84,3 +90,15 @@ def matrix_for(colour: Colour, width: int, height: int) -> int:
 def range_for(colour: Colour) -> int:
     """The range to convert with, as PyAV's ColorRange numbers it: limited where nothing is stated."""
     return 2 if colour.get("range") == "full" else 1
+
+
+def yuv_rows(matrix: int, bits: int, full: bool) -> npt.NDArray[np.float64]:
+    """The 3×4 map from RGB (0..255) to samples of YUV with so many bits (H.273, equations 20 to 28 and 38 to 43)."""
+    red, blue = WEIGHTS[matrix]
+    luma = np.array([red, 1 - red - blue, blue])
+    u = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue)
+    v = (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
+    unit, whole = 1 << (bits - 8), (1 << bits) - 1
+    scales = [whole] * 3 if full else [219 * unit, 224 * unit, 224 * unit]
+    offsets = [0 if full else 16 * unit, 128 * unit, 128 * unit]
+    return np.column_stack([np.stack([luma, u, v]) * np.array(scales)[:, None] / 255, offsets])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.media.colour import RANGES, WEIGHTS, Colour, matrix_for, range_for
+from stages.media.colour import RANGES, Colour, matrix_for, range_for, yuv_rows
 from stages.media.filters import RESIZED, Chain
 from stages.media.planes import Layout, frame_of
 
@@ -56,7 +56,7 @@ class FromRGB:
     def __init__(self, colour: Colour, width: int, height: int, pixels: str) -> None:
         self._pixels = pixels
         matrix = matrix_for(colour, width, height)
-        self._rows = None if pixels == "bgr0" or range_for(colour) == 1 else full_range_rows(matrix)
+        self._rows = None if pixels == "bgr0" or range_for(colour) == 1 else yuv_rows(matrix, 8, full=True)
         into = f"out_range={'limited' if range_for(colour) == 1 else 'full'}:out_chroma_loc=left"
         if self._rows is not None:
             into = f"in_range=full:{into}"
@@ -102,15 +102,6 @@ class FromPlanes:
 
 #: names of the matrices in libswscale's filter, by H.273's code points
 SWS_NAMES = {1: "bt709", 4: "fcc", 5: "smpte170m", 7: "smpte240m", 9: "bt2020"}
-
-
-def full_range_rows(matrix: int) -> npt.NDArray[np.float64]:
-    """The 3×4 map from RGB (0..255) to full-range YUV (H.273, equations 38 to 43)."""
-    red, blue = WEIGHTS[matrix]
-    luma = np.array([red, 1 - red - blue, blue])
-    u = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue)
-    v = (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
-    return np.column_stack([np.stack([luma, u, v]), [0, 128, 128]])
 
 
 def _rgb_frame(image: Picture) -> Any:

@@ -57,6 +57,15 @@ def filtered(frames: Iterator[Any], base: Fraction, filters: Filters) -> Iterato
 RESIZED = ("scale", "flags=bilinear+accurate_rnd+full_chroma_int:in_chroma_loc=left:out_chroma_loc=left")
 
 
+def tone_mapped(bits: int) -> Filters:
+    """The filters that make RGB in BT.709 of HDR with so many bits, by libswscale's perceptual intent.
+
+    RGB comes first: told to do both in one, libswscale maps pictures that it has dithered to 8 bits.
+    """
+    whole = "gbrp" if bits == 8 else f"gbrp{bits}le"
+    return [RESIZED, ("format", whole), ("scale", "out_primaries=bt709:out_transfer=bt709:intent=0")]
+
+
 def turned(orientation: Orientation, pixels: str) -> Filters:
     """The filters that show planes of a pixel format as they are to be shown; luma stays as it is, bit for bit.
 

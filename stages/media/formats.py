@@ -93,7 +93,7 @@ def encoder_options(name: str, crf: float | None, preset: str | None, threads: i
         "av1": {"crf": quality, "preset": speed, "svtav1-params": f"lp={min(threads, 6)}"},
         "vp9": {"crf": quality, "b": "0", "cpu-used": speed, "deadline": "good", "row-mt": "1"},
         "prores": {"profile": speed},
-        "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},
+        "ffv1": {"level": "3", "slicecrc": "1"},
         "h264_nvenc": {"rc": "vbr", "cq": quality, "b": "0", "preset": speed},
         "hevc_nvenc": {"rc": "vbr", "cq": quality, "b": "0", "preset": speed},
     }

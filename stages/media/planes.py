@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 Picture = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 #: planar YUV without transparency, 8 bits a sample or 9 to 16 in little-endian pairs of bytes
-PLANAR = re.compile(r"yuv4\d\dp(\d+le)?")
+PLANAR = re.compile(r"yuv(4\d\d)p(?:(\d+)le)?")
+
+#: rows and columns of luma for one sample of chroma, by the numbers in a pixel format's name
+STEPS = {"444": (1, 1), "440": (2, 1), "422": (1, 2), "420": (2, 2), "411": (1, 4), "410": (4, 4)}
 
 RGB = "rgb24"
 
@@ -47,13 +51,24 @@ class Layout:
         """Of a whole picture."""
         return self.width * self.height * 3 if self.is_rgb else sum(rows * width for rows, width in self.sizes)
 
+    @property
+    def bits(self) -> int:
+        """Of a sample."""
+        depth = PLANAR.fullmatch(self.pixels)
+        return int(depth[2]) if depth and depth[2] else 8
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Rows and columns of luma for one sample of chroma."""
+        depth = PLANAR.fullmatch(self.pixels)
+        return STEPS[depth[1]] if depth else (1, 1)
+
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
-        """Rows of each plane, and the bytes of a row."""
-        from av import VideoFormat
-
-        components = VideoFormat(self.pixels, self.width, self.height).components
-        return [(one.height, one.width * (1 + (one.bits > 8))) for one in components]
+        """Rows of each plane of YUV, and the bytes of a row."""
+        size, (down, across) = 1 + (self.bits > 8), self.steps
+        chroma = (-(-self.height // down), -(-self.width // across) * size)
+        return [(self.height, self.width * size), chroma, chroma]
 
     def plain(self) -> dict[str, Any]:
         """As a fact of the stream; `Layout(**plain)` is the way back."""
@@ -80,6 +95,11 @@ def take_planes(frame: Any, layout: Layout, out: Picture) -> None:
         frame = frame.reformat(layout.width, layout.height, layout.pixels)
     for inside, plane in zip(_inside(frame, layout), _planes(out, layout), strict=True):
         plane[...] = inside
+
+
+def samples_of(image: Picture, layout: Layout) -> list[Samples]:
+    """Views of a picture's planes, luma first: uint8 or uint16 (rows, columns)."""
+    return [plane.view(np.uint8 if layout.bits == 8 else "<u2") for plane in _planes(image, layout)]
 
 
 def frame_of(image: Picture, layout: Layout) -> Any:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stages.media.colour import BT709, is_hdr
 from stages.media.convert import ToRGB
-from stages.media.filters import Filters, filtered, turned
+from stages.media.filters import Filters, filtered, tone_mapped, turned
 from stages.media.planes import RGB, Layout, bits_of, carried, take_planes
 from stages.media.probe import VideoInfo, decoded, open_input, video_stream
 
@@ -162,8 +162,7 @@ def _filters(info: VideoInfo, layout: Layout, notes: list[str]) -> Filters:
     if not layout.is_rgb:
         return [*filters, *turned(info.orientation, layout.pixels)]
     if is_hdr(info.colour):
-        filters.append(("scale", "out_primaries=bt709:out_transfer=bt709:intent=0"))
-        filters.append(("format", "gbrp"))
+        filters += [*tone_mapped(bits_of(info.pixels)), ("format", "gbrp")]
         how = "libswscale's perceptual curve, a spline in PQ with its knee after SMPTE ST 2094-10"
         notes.append(f"HDR ({info.colour['transfer']}) is tone-mapped to BT.709 with 8 bits ({how})")
     elif (bits := bits_of(info.pixels)) > 8:

@@ -20,6 +20,7 @@ from graph.report import Report
 from graph.runner import Graph
 from graph.stage import run_stage
 from stages.decode import Decode
+from stages.media.planes import Layout, samples_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "pipelines" / "samples"
@@ -79,7 +80,7 @@ class Row:
     says: str | None = None
 
 
-OPTIONS = {"crf": "4", "preset": "ultrafast"}
+X265 = {"crf": "4", "preset": "ultrafast", "x265-params": "log-level=error"}
 ROWS = [
     Row("sound shorter, 29.97", Clip(24, Fraction(30000, 1001), colours=BT709), 0.5, 15),
     Row("sound longer, back and forth, 23.976", Clip(12, Fraction(24000, 1001)), 0.8, 19, "out.mkv"),
@@ -88,8 +89,15 @@ ROWS = [
     Row("turned", Clip(15, Fraction(25), rotation=90, sar=Fraction(4, 3)), 0.6, 15, "out.mov"),
     Row("turned and mirrored, webm", Clip(15, Fraction(25), rotation=270, mirrored=True), 0.6, 15, "out.webm"),
     Row("full range", Clip(15, Fraction(25), colours={**BT709, "color_range": 2}, pix_fmt="yuvj420p"), 0.6, 15),
-    Row("10 bits", Clip(15, Fraction(25), pix_fmt="yuv422p10le"), 0.6, 15, source="in.mkv", says="10 bits"),
-    Row("HDR", Clip(15, Fraction(25), pix_fmt="yuv420p10le", colours=PQ), 0.6, 15, says="tone-mapped"),
+    Row("10 bits", Clip(15, Fraction(25), pix_fmt="yuv422p10le"), 0.6, 15, source="in.mkv"),
+    Row(
+        "12 bits",
+        Clip(15, Fraction(25), pix_fmt="yuv420p12le", codec="libx265", options=X265),
+        0.6,
+        15,
+        says="12 bits a sample become 10",
+    ),
+    Row("HDR", Clip(15, Fraction(25), pix_fmt="yuv420p10le", colours=PQ), 0.6, 15, says="HDR stays"),
 ]
 
 
@@ -137,15 +145,45 @@ def check_pictures(row: Row, source: Path, target: Path) -> None:
 
 
 def check_tags(row: Row, target: Path) -> None:
-    """The colours are told as they were; of HDR there are those that it was mapped to."""
+    """The colours are told as they were, and samples have the bits that they had, as far as H.264 has them."""
     with av.open(str(target)) as container:
         stream: Any = container.streams.video[0]
         assert stream.sample_aspect_ratio == (Fraction(3, 4) if row.clip.sar != 1 else 1)
         frame = next(container.decode(stream))
     assert frame.rotation == 0
-    wanted = BT709 if row.name == "HDR" else row.clip.colours
-    told = {name: int(getattr(frame, name)) for name in wanted}
-    assert told == wanted
+    assert {name: int(getattr(frame, name)) for name in row.clip.colours} == row.clip.colours
+    wanted = row.clip.pix_fmt.replace("yuvj", "yuv").replace("12le", "10le")
+    assert frame.format.name.replace("yuvj", "yuv") == wanted
+
+
+LOSSLESS = [
+    Clip(10, Fraction(25), codec="ffv1", options={}),
+    Clip(10, Fraction(25), width=SIZE + 1, height=SIZE - 1, codec="ffv1", options={}, pix_fmt="yuv444p10le"),
+    Clip(10, Fraction(25), width=SIZE - 1, height=SIZE + 1, codec="ffv1", options={}, pix_fmt="yuv420p10le"),
+    Clip(10, Fraction(25), rotation=90, pix_fmt="yuv420p10le"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", LOSSLESS, ids=lambda clip: f"{clip.pix_fmt}, {clip.width}, {clip.rotation}")
+def test_around_the_mouth_the_samples_are_the_decoder_s(tmp_path: Path, clip: Clip) -> None:
+    clip.width, clip.height = (SIZE, SIZE) if clip.width == 64 else (clip.width, clip.height)
+    clip.draw = lambda number, *size: np.asarray(cv2.resize(stored(number, clip), size), np.uint8)
+    source = write_clip(tmp_path / ("in.mp4" if clip.rotation else "in.mkv"), clip)
+    speech = sound(tmp_path / "speech.wav", 0.4)
+    report = lipsync(source, speech, tmp_path / "out.mkv", codec="ffv1")
+    assert report.status == "done", report.error
+    before, after = (run_stage(Decode(str(path), pixels="source")) for path in (source, tmp_path / "out.mkv"))
+    layout = Layout(clip.pix_fmt, clip.width, clip.height)
+    shares = []
+    for one, other in zip(before, after, strict=True):
+        for old, new in zip(samples_of(one.planes, layout), samples_of(other.planes, layout), strict=True):
+            rows, columns = old.shape
+            changed = old != new
+            assert not changed[: rows // 3].any() and not changed[:, : columns // 6].any()
+            assert not changed[:, -columns // 6 :].any()
+            shares.append(changed.mean())
+    assert 0.005 < np.mean(shares) < 0.25
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.0, "nothing can be decoded|zero length"), (None, "no such")])

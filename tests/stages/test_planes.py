@@ -61,9 +61,10 @@ def test_planes_are_the_samples_of_the_file(tmp_path: Path, pix_fmt: str, width:
     assert told["layout"] == {"pixels": pix_fmt, "width": width, "height": height}
 
 
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (65, 47)])
 @pytest.mark.parametrize("pix_fmt", [*FORMATS, "bgr0"])
-def test_lossless_is_lossless(tmp_path: Path, pix_fmt: str) -> None:
-    source = lossless(tmp_path / "in.mkv", pix_fmt)
+def test_lossless_is_lossless(tmp_path: Path, pix_fmt: str, width: int, height: int) -> None:
+    source = lossless(tmp_path / "in.mkv", pix_fmt, width=width, height=height)
     assert run(source, tmp_path / "out.mkv", codec="ffv1").notes == []
     before, after = frames(source), frames(tmp_path / "out.mkv")
     assert {frame.format.name for frame in after} == {pix_fmt}

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.mouth.paper import box_at, box_of, paste_whole, placement_of, smoothed, stretch_out
+from models.mouth.paper import box_at, box_of, place_whole, placement_of, smoothed, stretch_out
+from models.mouth.paste import mix
 
 
 def boxes(*lefts: int) -> list[np.ndarray]:
@@ -49,9 +50,11 @@ def test_the_placement_tells_the_box() -> None:
 def test_out_and_back_is_a_plain_stretch() -> None:
     frame = np.random.default_rng(4).integers(0, 255, (200, 300, 3), np.uint8)
     before, box, crop = frame.copy(), np.array([40, 20, 240, 180]), np.empty((128, 128, 3), np.uint8)
-    stretch_out(frame, box, crop)
+    stretch_out(frame[20:180, 40:240], crop)
     assert np.array_equal(crop, cv2.resize(before[20:180, 40:240], (128, 128)))
-    paste_whole(frame, crop, box)
+    placed = place_whole(crop, box)
+    assert placed.box == (40, 20, 240, 180) and (placed.mask == 255).all()
+    mix(frame[20:180, 40:240], placed.picture, placed.mask)
     assert np.array_equal(frame[20:180, 40:240], cv2.resize(crop, (200, 160)))
     frame[20:180, 40:240] = before[20:180, 40:240]
     assert np.array_equal(frame, before)
