@@ -43,4 +43,5 @@ def dora(python: str, frames: int, queue: int, policy: str, slow: float = 0.0, p
         subprocess.run([Path(python).with_name("dora"), "run", "flow.yml"], cwd=folder, check=True, timeout=300,
                        env={**os.environ, **more}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         one = json.loads(found.read_text())
-    return {"frames_per_s": (one["got"] - 1) / one["seconds"], "lost": frames - one["got"]}
+        began = float(found.with_name(found.name + ".begun").read_text())
+    return {"frames_per_s": one["got"] / (one["last"] - began), "lost": frames - one["got"]}
