@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from statistics import median
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class CutDetector:
         if last is None:
             return False
         change = _change(last, small)
-        usual = float(np.median(self._changes)) if self._changes else 0.0
+        usual = median(self._changes) if self._changes else 0.0
         found = change > CERTAIN or (change > LEAST and change > STANDS_OUT * usual)
         self._changes.clear() if found else self._changes.append(change)
         return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.faces import Floats, Frame
-from models.faces.boxes import area, overlap
-from models.faces.mesh import Mesh, Region, face_of_landmarks, region_of_face, region_of_landmarks
+from models.faces.boxes import area, around, overlap
+from models.faces.mesh import Mesh, Region, region_of_face, region_of_landmarks
 from models.faces.smooth import LandmarkFilter
 
 #: presence from which on a mesh counts as a face, and below which a followed one is lost
@@ -64,9 +64,8 @@ class Follower:
             self._filter.reset()
         self.seen = time
         self._region = region_of_landmarks(landmarks)
-        face = face_of_landmarks(landmarks, self.presence)
-        self._box = face[:4]
-        return self._filter(landmarks, time, float(area(face)) ** 0.5) if self._filter else landmarks
+        self._box = around(landmarks)
+        return self._filter(landmarks, time, float(area(self._box)) ** 0.5) if self._filter else landmarks
 
     def _start(self, frame: Frame, detection: Floats) -> tuple[Floats, float]:
         """The mesh of a detection, in two steps: the second looks where the first found it, as all later frames do."""

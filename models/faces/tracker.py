@@ -65,6 +65,8 @@ class FaceTracker:
         """The id of each row of `faces` [n, 15] of the frame at `time` (seconds)."""
         for track in [track for track in self.tracks.values() if time - track.seen > self.bridge]:
             del self.tracks[track.id]
+        if not len(faces):
+            return []
         looks = [looks_of(frame, face) for face in faces]
         known = list(self.tracks.values())
         pairs = _pairs(_costs(known, faces, looks, time))
