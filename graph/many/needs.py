@@ -31,9 +31,10 @@ class Needs:
     likes_gpu: bool = False
 
     def learned(self, report: dict[str, Any]) -> Needs:
-        """Corrected by the report of a run that is done: the cores it kept busy, the memory it filled."""
-        busy = sum(one["cpu_s"] for one in report["stages"].values()) / max(report["wall_s"], 1e-3)
-        memory = max(self.memory, report["memory"].get("pss_peak", 0))
+        """Corrected by the report of a run that is done, what ran first included: cores kept busy, memory filled."""
+        runs = [report, *report.get("first", {}).values()]
+        busy = sum(one["cpu_s"] for run in runs for one in run["stages"].values()) / max(report["wall_s"], 1e-3)
+        memory = max(self.memory, *(run["memory"].get("pss_peak", 0) for run in runs))
         return replace(self, cores=max(1.0, busy), memory=memory)
 
 

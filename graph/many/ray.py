@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import socket
 import sys
@@ -67,7 +68,8 @@ class RayPlace:
 
     `address`: of the cluster, such as `ray://host:10001` or `host:6379`; None: the one that runs here or that
     RAY_ADDRESS names, else one is started on this machine. `carried`: files that jobs read, by their path here, which
-    go along for nodes that do not have them. Raises GraphMistakes if no node has what a run needs.
+    go along for nodes that do not have them. What a run kept busy tells how many cores the next ones ask for. Raises
+    GraphMistakes if no node has what a run needs.
     """
 
     def __init__(
@@ -155,6 +157,9 @@ class RayPlace:
             return {"status": "failed", "error": f"Ray gave it up: {lines[0]}", "outputs": [], "wall_s": 0.0}
         if report["status"] == "failed":
             report["error"] = f"{report['error']} (on {report['node']})"
+        elif report["status"] == "done":
+            learned = self._needs.learned(report)  # Ray gives whole cores, and has places of the first size at least
+            self._needs = replace(self._needs, cores=min(math.ceil(learned.cores), self._needs.cores))
         return report
 
     def close(self) -> None:

@@ -312,6 +312,8 @@ def test_as_many_at_once_as_cores_and_memory_allow(graph: Path, tmp_path: Path) 
     needs = Needs(cores=8, memory=10)
     report = {"stages": {"a": {"cpu_s": 3.0}, "b": {"cpu_s": 3.0}}, "wall_s": 3.0, "memory": {"pss_peak": 99}}
     assert needs.learned(report) == Needs(cores=2.0, memory=99)
+    first = {"stages": {"c": {"cpu_s": 1.5}}, "wall_s": 1.0, "memory": {"pss_peak": 120}}
+    assert needs.learned({**report, "first": {"survey": first}}) == Needs(cores=2.5, memory=120)
 
 
 def test_what_a_run_needs_is_what_the_check_tells(graph: Path, tmp_path: Path) -> None:

@@ -192,6 +192,23 @@ def test_a_broken_job_is_named_with_its_node_and_the_rest_is_done(cluster: Any, 
     assert all((tmp_path / f"{at}.txt").read_text().splitlines() == many.expected(5) for at in (0, 1, 3, 4))
 
 
+@pytest.mark.slow
+def test_the_next_runs_ask_for_as_many_cores_as_the_first_kept_busy(cluster: Any, tmp_path: Path) -> None:
+    from graph.many.ray import RayPlace
+
+    cluster.add_node(num_cpus=4, object_store_memory=MEMORY)
+    cluster.wait_for_nodes()
+    graph = many.write_graph(tmp_path)
+    (tmp_path / "given").write_text("1000")
+    given = {"offset": str(tmp_path / "given"), "packets": 20, "delay": 0.1}
+    jobs = [Job(str(at), str(graph), {**given, "output": str(tmp_path / f"{at}.txt")}) for at in range(6)]
+    place, places = RayPlace(Needs(4), cluster.address), []
+    with Journal(tmp_path / "journal") as journal:
+        report = run_queue(jobs, place, journal, on_word=lambda number, job, word: places.append(place.places))
+    assert report.status == "done"
+    assert (places[0], places[-1] > 1) == (1, True)
+
+
 @pytest.mark.timed
 @pytest.mark.timeout(400)
 def test_two_nodes_are_almost_twice_as_fast_where_no_core_is_needed_as_simulated(
