@@ -7,9 +7,10 @@ kernel.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ class Canvas:
     def __init__(self, layout: Layout, colour: Colour, tones: Future[Tones] | None = None) -> None:
         self.layout = layout
         self._tones = tones
+        self._arrays: dict[str, Floats] = {}
         self.whole = Box(0, 0, layout.width, layout.height)
         self._rows = yuv_rows(matrix_for(colour, layout.width, layout.height), layout.bits, range_for(colour) == 2)
 
@@ -44,31 +46,43 @@ class Canvas:
 
     def see(self, image: Picture, box: Box) -> Picture:
         """The pixels of a box, uint8 (h, w, 3) RGB; of a picture in RGB they are a view."""
+        import cv2
+
         if self.layout.is_rgb:
             return image.reshape(self.layout.shape)[box.top : box.bottom, box.left : box.right]
+        shape = box.bottom - box.top, box.right - box.left
         luma, *chroma = samples_of(image, self.layout)
-        part = luma[box.top : box.bottom, box.left : box.right].astype(np.float32)
-        return self._rgb(np.dstack([part, *(self._at_full_size(plane, box) for plane in chroma)]))
+        planes = [self._taken("luma", luma[box.top : box.bottom, box.left : box.right])]
+        planes += [self._at_full_size(name, plane, box) for name, plane in zip("uv", chroma, strict=True)]
+        yuv = cv2.merge(planes, dst=self._work("yuv", (*shape, 3)))
+        rgb = cv2.transform(yuv, self._back, dst=self._work("rgb", (*shape, 3)))
+        if self._tones is not None:
+            rgb = self._tones.result().there(rgb / np.float32(255))
+        return np.asarray(cv2.convertScaleAbs(np.maximum(rgb, 0, out=rgb)), np.uint8)
 
     def draw(self, image: Picture, placed: Placed) -> None:
         """Mix a drawing into `image`, as far as its mask says.
 
         Samples of luma change where the mask is above 0, those of chroma where it is above 0 on any pixel of theirs.
         """
+        import cv2
+
         if self.layout.is_rgb:
             mix(self.see(image, placed.box), placed.picture, placed.mask)
             return
         box, picture, mask = self._on_chroma(placed)
-        shares, most = np.asarray(mask / np.float32(255), np.float32), (1 << self.layout.bits) - 1
-        yuv = self._yuv(picture)
+        rgb = picture if self._tones is None else self._tones.result().back(picture) * np.float32(255)
+        rgb = np.asarray(self._taken("rgb", rgb))
+        shares = np.multiply(mask, np.float32(1 / 255), out=self._work("shares", mask.shape))
         luma, *chroma = samples_of(image, self.layout)
-        _blend(luma[box.top : box.bottom, box.left : box.right], yuv[:, :, 0], shares, most)
+        drawn = cv2.transform(rgb, self._rows[:1], dst=self._work("luma", mask.shape))
+        self._blend(luma[box.top : box.bottom, box.left : box.right], drawn, shares)
         down, across = self.layout.steps
         part = slice(box.top // down, -(-box.bottom // down)), slice(box.left // across, -(-box.right // across))
-        few = self._at_chroma_size(yuv[:, :, 1:])
-        means = np.asarray(shares.reshape(few.shape[0], down, few.shape[1], across).mean((1, 3)), np.float32)
-        for number, plane in enumerate(chroma):
-            _blend(plane[part], few[:, :, number], means, most)
+        few = self._at_chroma_size(rgb)
+        means = np.asarray(cv2.resize(shares, few.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+        for row, plane in zip(self._rows[1:], chroma, strict=True):
+            self._blend(plane[part], cv2.transform(few, row[None]), means)
 
     @cached_property
     def _back(self) -> npt.NDArray[np.float64]:
@@ -76,40 +90,20 @@ class Canvas:
         inverse = np.linalg.inv(self._rows[:, :3])
         return np.column_stack([inverse, -inverse @ self._rows[:, 3]])
 
-    def _rgb(self, yuv: Floats) -> Picture:
-        import cv2
-
-        rgb = cv2.transform(yuv, self._back)
-        if self._tones is not None:
-            rgb = self._tones.result().there(rgb / np.float32(255))
-        return np.asarray(cv2.convertScaleAbs(np.maximum(rgb, 0)), np.uint8)
-
-    def _yuv(self, picture: Picture) -> Floats:
-        import cv2
-
-        rgb = picture.astype(np.float32)
-        if self._tones is not None:
-            rgb = self._tones.result().back(picture) * np.float32(255)
-        return np.asarray(cv2.transform(rgb, self._rows), np.float32)
-
-    def _at_full_size(self, plane: Samples, box: Box) -> Floats:
+    def _at_full_size(self, name: str, plane: Samples, box: Box) -> Floats:
         """Chroma of the box's pixels."""
         import cv2
 
         down, across = self.layout.steps
-        first = max(box.top // down - 1, 0), max(box.left // across - 1, 0)
-        part = plane[first[0] : -(-box.bottom // down) + 1, first[1] : -(-box.right // across) + 1].astype(np.float32)
         if (down, across) == (1, 1):
-            return part[box.top - first[0] :, box.left - first[1] :][: box.bottom - box.top, : box.right - box.left]
-        onto = np.array(
-            [
-                [1 / across, 0, box.left / across - first[1]],
-                [0, 1 / down, (box.top + 0.5) / down - 0.5 - first[0]],
-            ]
-        )
+            return self._taken(name, plane[box.top : box.bottom, box.left : box.right])
+        top, left = max(box.top // down - 1, 0), max(box.left // across - 1, 0)
+        part = self._taken("few", plane[top : -(-box.bottom // down) + 1, left : -(-box.right // across) + 1])
+        x, y = box.left / across - left, (box.top + 0.5) / down - 0.5 - top
+        onto = np.array([[1 / across, 0, x], [0, 1 / down, y]])
         size = (box.right - box.left, box.bottom - box.top)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(part, onto, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        full, flags = self._work(name, size[::-1]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(part, onto, size, full, flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
     def _on_chroma(self, placed: Placed) -> Placed:
         """The same with whole samples of chroma: nothing more is drawn, but for what lies beyond an odd edge."""
@@ -128,16 +122,39 @@ class Canvas:
             mask[self.whole.bottom - bottom :] = mask[self.whole.bottom - bottom - 1]
         return Placed(Box(left, top, right, bottom), np.asarray(picture, np.uint8), np.asarray(mask, np.uint8))
 
-    def _at_chroma_size(self, chroma: Floats) -> Floats:
-        """Both planes of chroma (h, w, 2) with as few samples as the picture has."""
+    def _at_chroma_size(self, rgb: Floats) -> Floats:
+        """RGB (h, w, 3) where the picture has samples of chroma."""
         import cv2
 
         down, across = self.layout.steps
         x = _triangle(np.arange(1.0 - across, across), across)
         y = _triangle(np.arange(0.5 - down, down), down) if down > 1 else np.ones(1)
-        anchor = (len(x) // 2, down // 2)
-        full = cv2.sepFilter2D(chroma, cv2.CV_32F, x, y, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
-        return np.asarray(full[::down, ::across], np.float32)
+        anchor, smooth = (len(x) // 2, down // 2), self._work("smooth", rgb.shape)
+        cv2.sepFilter2D(rgb, cv2.CV_32F, x, y, dst=smooth, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+        return np.ascontiguousarray(smooth[::down, ::across])
+
+    def _blend(self, samples: Samples, drawn: Any, shares: Floats) -> None:
+        """Change samples in place to those drawn, as far as `shares` (0..1) say; both may reach beyond them."""
+        rows, columns = samples.shape
+        under, change = self._taken("under", samples), drawn[:rows, :columns]
+        change -= under
+        change *= shares[:rows, :columns]
+        under += change
+        np.rint(under, out=under)
+        samples[...] = np.clip(under, 0, (1 << self.layout.bits) - 1, out=under)
+
+    def _work(self, name: str, shape: tuple[int, ...]) -> Floats:
+        """An array to fill; the one of before, since fresh pages cost more than what is computed in them."""
+        size = math.prod(shape)
+        if name not in self._arrays or self._arrays[name].size < size:
+            self._arrays[name] = np.empty(size, np.float32)
+        return self._arrays[name][:size].reshape(shape)
+
+    def _taken(self, name: str, values: npt.NDArray[Any]) -> Floats:
+        """Values as floats, in an array of that name."""
+        work = self._work(name, values.shape)
+        work[...] = values
+        return work
 
 
 def canvas_of(caps: Caps, pixels: Literal["rgb", "source"]) -> Canvas:
@@ -157,11 +174,3 @@ def _triangle(offsets: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.flo
     """The weights of linear interpolation between samples that lie `step` apart, at offsets from one of them."""
     weights = step - np.abs(offsets)
     return np.asarray(weights / weights.sum(), np.float64)
-
-
-def _blend(samples: Samples, drawn: Floats, shares: Floats, most: int) -> None:
-    """Change samples (0..most) in place to those drawn, as far as `shares` (0..1) say; both may reach beyond them."""
-    rows, columns = samples.shape
-    under = samples.astype(np.float32)
-    mixed = under + (drawn[:rows, :columns] - under) * shares[:rows, :columns]
-    samples[...] = np.rint(mixed).clip(0, most).astype(samples.dtype)
