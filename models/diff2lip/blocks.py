@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from models.diff2lip.convolution import GrowingConvolution, RowsConvolution
 
 GROUPS = 32
 HEAD = 64  # channels of an attention head
@@ -26,50 +27,6 @@ def sinusoid(positions: Tensor, size: int) -> Tensor:
 def embedding_layers(size: int, width: int) -> nn.Sequential:
     """Two linear layers that turn a sinusoid [N, size] into an embedding [N, width]."""
     return nn.Sequential(nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width))
-
-
-class GrowingConvolution(nn.Conv2d):
-    """The 3×3 convolution of a picture that was enlarged twofold by repeating pixels, without enlarging it.
-
-    Of the nine inputs of an output pixel only four differ, so each of the four outputs that take the place of a pixel
-    is a 2×2 convolution, its kernel a sum of rows and columns of the 3×3 one: 4/9 of the work, the same numbers but for
-    rounding.
-    """
-
-    def __init__(self, channels: int, out_channels: int) -> None:
-        super().__init__(channels, out_channels, 3, padding=1)
-        self._folded: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, channels, h, w] → [N, out_channels, 2h, 2w]."""
-        n, _, h, w = x.shape
-        bias = None if self.bias is None else self.bias.repeat(4)
-        corners = F.conv2d(x, self._kernels(), bias, padding=1).reshape(n, 2, 2, -1, h + 1, w + 1)
-        upper = torch.stack([corners[:, 0, 0, :, :h, :w], corners[:, 0, 1, :, :h, 1:]], dim=-1)
-        lower = torch.stack([corners[:, 1, 0, :, 1:, :w], corners[:, 1, 1, :, 1:, 1:]], dim=-1)
-        return torch.stack([upper, lower], dim=3).reshape(n, -1, 2 * h, 2 * w)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._folded = None
-        super()._load_from_state_dict(*args, **kwargs)
-
-    def _kernels(self) -> Tensor:
-        """[4·out_channels, channels, 2, 2]: upper left, upper right, lower left, lower right; summed up once."""
-        if self._folded is None or self._folded.device != self.weight.device:
-            rows = [_first_apart(self.weight, 2), _last_apart(self.weight, 2)]
-            self._folded = torch.cat([fold(row, 3) for row in rows for fold in (_first_apart, _last_apart)])
-        return self._folded
-
-
-def _first_apart(kernel: Tensor, dim: int) -> Tensor:
-    """Three taps as two: the first, and the sum of the others."""
-    one, two, three = kernel.unbind(dim)
-    return torch.stack([one, two + three], dim)
-
-
-def _last_apart(kernel: Tensor, dim: int) -> Tensor:
-    one, two, three = kernel.unbind(dim)
-    return torch.stack([one + two, three], dim)
 
 
 class ResidualBlock(nn.Module):
@@ -90,14 +47,16 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.shrink = shrink
         self.grow = grow
-        first = GrowingConvolution(channels, out_channels) if grow else nn.Conv2d(channels, out_channels, 3, padding=1)
-        self.in_layers = nn.Sequential(nn.GroupNorm(GROUPS, channels), nn.SiLU(inplace=True), first)
+        convolution = GrowingConvolution if grow else RowsConvolution
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels), nn.SiLU(inplace=True), convolution(channels, out_channels)
+        )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, out_channels))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(GROUPS, out_channels),
             nn.SiLU(inplace=True),
             nn.Identity(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+            RowsConvolution(out_channels, out_channels),
         )
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 

@@ -69,12 +69,24 @@ class Conditions:
 
     def part(self, start: int, stop: int) -> Conditions:
         """The same for frames start…stop-1."""
-        return Conditions(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
+        return type(self)(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
 
-    @classmethod
-    def hide_lower_half(cls, *, frames: Tensor, references: Tensor, speech: Tensor, noise: Tensor) -> Conditions:
+    @staticmethod
+    def hide_lower_half(*, frames: Tensor, references: Tensor, speech: Tensor, noise: Tensor) -> Conditions:
         """Conditions for whole frames [N, 3, 128, 128]: the lower half replaced by `noise` [N or 1, 3, 128, 128]."""
         check_shape("frames", frames, _SHAPES["image"])
         mask = lower_half(len(frames), frames.device)
         hidden = frames * (1 - mask) + noise * mask
-        return cls(image=hidden, reference=references, mask=mask, speech=speech)
+        return _HalfHidden(image=hidden, reference=references, mask=mask, speech=speech)
+
+    def check_mask(self) -> None:
+        """Raise ValueError unless the mask is `lower_half`."""
+        if not torch.equal(self.mask, lower_half(len(self), self.mask.device)):
+            raise ValueError("Diff2Lip draws the lower half: the mask is 1 in rows 64 to 127 and 0 above, nothing else")
+
+
+class _HalfHidden(Conditions):
+    """What `hide_lower_half` made: its mask is known, and looking at it would mean to wait for a GPU."""
+
+    def check_mask(self) -> None:
+        """It is."""

@@ -114,8 +114,7 @@ class OnnxDenoiser:
 
     def prepare(self, conditions: Conditions) -> tuple[Conditions, Tensor]:
         """The speech's style, once a frame. Raises ValueError unless the mask is the lower half."""
-        if not torch.equal(conditions.mask, lower_half(len(conditions))):
-            raise ValueError("Diff2Lip's ONNX graphs draw the lower half: the mask is 1 in rows 64 to 127 and 0 above")
+        conditions.check_mask()
         return conditions, self.encode(conditions.speech)[1]
 
     def predict(

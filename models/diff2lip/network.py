@@ -23,7 +23,7 @@ from models.diff2lip.blocks import (
     embedding_layers,
     sinusoid,
 )
-from models.diff2lip.conditions import SIZE, SPLIT, Conditions, check_shape, lower_half
+from models.diff2lip.conditions import SIZE, SPLIT, Conditions, check_shape
 
 WIDTH = 128
 EMBEDDING = 4 * WIDTH
@@ -44,6 +44,7 @@ class Prepared:
 
     style: Tensor
     stem: Tensor
+
 
 class Network(nn.Module):
     """The whole network: `forward` is the plain definition; `prepare` and `predict` do the same without repeats."""
@@ -103,8 +104,7 @@ class Network(nn.Module):
 
     def prepare(self, conditions: Conditions) -> Prepared:
         """Do once a frame what the steps share. Raises ValueError unless the mask is the lower half."""
-        if not torch.equal(conditions.mask, lower_half(len(conditions), conditions.mask.device)):
-            raise ValueError("Diff2Lip draws the lower half: the mask is 1 in rows 64 to 127 and 0 above, nothing else")
+        conditions.check_mask()
         upper = conditions.image * (1 - conditions.mask)
         stem = self.input_blocks[0](
             torch.cat([upper, conditions.image, conditions.reference], dim=1), torch.empty(0, device=upper.device)

@@ -5,7 +5,9 @@
     python tools/bench/diffusion.py int8 [--json]
 
 `speed`: in turn, round after round, a forward of the whole network at batch 1 in fp32 (counted as 157.37 GFLOP, what
-the network takes as it is defined) and a 128→128 3×3 convolution at 64×64 alone; the best of the rounds of each.
+the network takes as it is defined, though it is given with fewer multiplications) and a plain 128→128 3×3 convolution
+at 64×64 alone; the best of the rounds of each. With `--threads 1` seconds are the processor's, which other jobs on the
+machine change less than those of the clock.
 `shortcuts`: solvers, reuse of deep features, shared starts, each with processor seconds a frame and its error against
 the same solver's picture without the shortcut, and against 25 steps of DDIM. `int8`: the network's convolutions in 8
 bits, in ONNX Runtime.
@@ -92,10 +94,12 @@ def speed(rounds: int) -> list[dict[str, Any]]:
     prepared = model.prepare(given)
     lower, t = start_noise(7)[:, :, 64:], torch.tensor([960])
     kernel, picture = torch.randn(128, 128, 3, 3), torch.randn(1, 128, 64, 64)
-    whole, alone = [], []
+    timer = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    whole: list[float] = []
+    alone: list[float] = []
     for _ in range(rounds + 1):
-        whole.append(clock(lambda: model.predict(lower, t, prepared)))
-        alone.extend(clock(lambda: torch.conv2d(picture, kernel, padding=1)) for _ in range(20))
+        whole.append(clock(lambda: model.predict(lower, t, prepared), timer))
+        alone.extend(clock(lambda: torch.conv2d(picture, kernel, padding=1), timer) for _ in range(20))
     network_rate, convolution_rate = NETWORK_GFLOP / min(whole[1:]), CONVOLUTION_GFLOP / min(alone[20:])
     return [
         {"name": "network", "seconds": min(whole[1:]), "gflop_per_s": network_rate},
