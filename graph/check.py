@@ -17,8 +17,9 @@ from graph.load import LoadError, fit, kind, load_class, parameters
 from graph.maps import Entries, entries, read_entries
 from graph.plan import Link, Plan, auto_capacities, resized
 from graph.simulate import enough, locks
-from graph.spec import FirstSpec, GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec
+from graph.spec import GraphMistakes, GraphSpec, InputSpec, Located, Mistake, Place, StageSpec
 from graph.stage import Array, Field, Sink, Source, Stage
+from graph.wanted import what_is_wanted
 from graph.words import nearest
 
 COMMAND_LINE = Place("command line", 1, 1)
@@ -114,7 +115,9 @@ class _Check:
                 self.values[name] = entries(one.default) if isinstance(one.default, dict) else one.default
 
     def unfold(self, values: dict[str, Any], changes: dict[str, Any]) -> None:
-        """Make the copies that each: asks for, with what changes; take the results of graphs that run first."""
+        """Make the copies that each: asks for, with what changes; take the results of graphs that run first; leave out
+        what is not wanted.
+        """
         before = replace(self.spec, stages=self.changed(changes, final=False))
         self.spec = unfold(before, self.maps(values))
         self.mistakes += self.spec.mistakes[len(before.mistakes) :]
@@ -126,12 +129,7 @@ class _Check:
         for name in values:
             if name not in self.spec.inputs and name not in self.spec.first:
                 self.wrong(None, f"the graph has no input '{name}'{nearest(name, self.spec.inputs)}")
-        self.spec = replace(self.spec, first={name: one for name, one in self.spec.first.items() if self.runs(one)})
-
-    def runs(self, first: FirstSpec) -> bool:
-        """Whether everything that a graph which runs first asks for in `when:` is so."""
-        asked = [(self.resolve(Located(f"${key}", one.place)), one.value) for key, one in first.when.items()]
-        return all(found in (wanted if isinstance(wanted, list) else [wanted]) for found, wanted in asked)
+        self.spec = what_is_wanted(self.spec, self.resolve)
 
     def maps(self, values: dict[str, Any]) -> dict[str, Entries | None]:
         """What each: names: a map, or a graph that runs first and writes one; None where it is not known yet."""

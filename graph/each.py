@@ -76,12 +76,14 @@ class _Unfolding:
                 for name, located in one.params.items()
                 if not (waits and str(located.value).startswith("$each."))
             }
-            when = {}
-            for asked, wanted in one.when.items():
-                reference = self.of_entry(Located(f"${asked}", one.place), one.each, key, value)
-                when[str(reference.value)[1:]] = wanted
+            when = self.when_of(one, one.each, key, value)
             copies.append(replace(one, name=f"{one.name}.{word(key)}", params=params, waits=waits, when=when))
         return copies
+
+    def when_of(self, one: FirstSpec | StageSpec, each: Located, key: str, value: object) -> dict[str, Located]:
+        """What a copy asks for: of a stage that is repeated with it, of the copy for its entry."""
+        asked = {name: self.of_entry(Located(f"${name}", one.place), each, key, value) for name in one.when}
+        return {str(asked[name].value)[1:]: wanted for name, wanted in one.when.items()}
 
     def stages_of(self, one: StageSpec) -> list[StageSpec]:
         if one.each is None:
@@ -96,10 +98,9 @@ class _Unfolding:
                 sources.append(Located(f"{one.name}.{before}", one.at("chain")))
             params = {name: self.of_entry(located, one.each, key, value) for name, located in one.params.items()}
             process = one.process and f"{one.process}.{copy.entry}"
-            name = f"{one.name}.{copy.entry}"
-            copies.append(
-                replace(one, name=name, sources=tuple(sources), params=params, process=process, each=None, copy=copy)
-            )
+            when = self.when_of(one, one.each, key, value)
+            named = replace(one, name=f"{one.name}.{copy.entry}", process=process, each=None, copy=copy)
+            copies.append(replace(named, sources=tuple(sources), params=params, when=when))
         return copies
 
     def sources_of(self, one: StageSpec, copy: Copy | None = None) -> list[Located]:

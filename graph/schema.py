@@ -105,6 +105,7 @@ def stage_schema() -> Schema:
             "env": {"type": "object", "additionalProperties": PLAIN},
             "cpus": {"anyOf": [PROCESSOR, {"type": "array", "items": PROCESSOR}]},
             "each": TEXT,
+            "when": {"type": "object"},
             "chain": {"type": "object", "additionalProperties": TEXT},
         },
         required=["use"],

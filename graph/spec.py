@@ -111,7 +111,10 @@ class Copy:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """A declared step; with `each` one for each entry of a map, and then the copies of it."""
+    """A declared step; with `each` one for each entry of a map, and then the copies of it.
+
+    `when`: the values that inputs and parameters have to have for it to be there (see graph/wanted.py).
+    """
 
     name: str
     place: Place
@@ -131,6 +134,7 @@ class StageSpec:
     each: Located | None = None
     chain: Mapping[str, Located] = field(default_factory=dict)
     copy: Copy | None = None
+    when: Mapping[str, Located] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
 
     def at(self, key: str) -> Place:
@@ -372,9 +376,12 @@ class _Reader:
         gives = self.text(pairs["gives"][1], "gives") if "gives" in pairs else "output"
         params = self.each(pairs, "with", lambda _name, _key, value: self.located(value))
         each = self.located(pairs["each"][1]) if "each" in pairs else None
-        when = self.mapping(pairs["when"][1], f"first '{name}': when") if "when" in pairs else {}
-        asked = {reference: Located(self.value(value), self.place(word)) for reference, (word, value) in when.items()}
-        return FirstSpec(name, self.place(key), graph or "", params, gives or "output", each, when=asked)
+        when = self.when(pairs, f"first '{name}': when")
+        return FirstSpec(name, self.place(key), graph or "", params, gives or "output", each, when=when)
+
+    def when(self, pairs: Mapping[str, tuple[yaml.Node, yaml.Node]], what: str) -> dict[str, Located]:
+        asked = self.mapping(pairs["when"][1], what) if "when" in pairs else {}
+        return {reference: Located(self.value(value), self.place(word)) for reference, (word, value) in asked.items()}
 
     def stage(self, name: str, key: yaml.Node, node: yaml.Node, on_error: str) -> StageSpec | None:
         pairs = self.mapping(node, f"stage '{name}'", STAGE_KEYS)
@@ -400,6 +407,7 @@ class _Reader:
             fields=self.each(pairs, "fields", lambda _name, _key, value: self.located(value)),
             each=self.located(pairs["each"][1]) if "each" in pairs else None,
             chain=self.each(pairs, "chain", lambda _name, _key, value: self.located(value)),
+            when=self.when(pairs, what + "when"),
             places={word: self.place(nodes[0]) for word, nodes in pairs.items()},
             **{word: value for word, value in found.items() if value is not None},
         )
@@ -514,6 +522,7 @@ STAGE_KEYS = {
     "env": "environment variables of its workers",
     "cpus": "processors its workers are pinned to",
     "each": "a map, or a graph that runs first and writes one: there is one stage for each entry, NAME.KEY",
+    "when": "is there only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}",
     "chain": "with each: {frame: composed}, the next copy reads as frame what this one writes as composed",
 }
 BATCH_KEYS = {"size": "packets", "max_wait": "seconds after which a batch that is not full goes on all the same"}

@@ -237,3 +237,39 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_a_run(tmp_path: Path) -> Non
         Graph.load(path).run({"out": str(tmp_path / "nowhere/out.txt")})
     (said,) = map(str, told.value.mistakes)
     assert said == f"{path}:8:18: stage 'sink': {tmp_path}/nowhere/out.txt: there is no folder {tmp_path}/nowhere"
+
+
+CHOICE = """\
+inputs: {kind: {type: text, default: plain}}
+stages:
+  source: {use: "./parts.py:Count", with: {packets: 5}}
+  copy: {use: "./parts.py:Copy", from: source, when: {kind: [plain, both]}}
+  sink: {use: "./parts.py:Write", from: copy, with: {path: out.txt, fields: [number]}}
+"""
+
+
+def test_a_stage_is_there_only_when_it_is_wanted(tmp_path: Path) -> None:
+    assert list(checked(CHOICE, tmp_path).stages) == ["source", "copy", "sink"]
+    without = checked(CHOICE, tmp_path, kind="none")
+    assert list(without.stages) == ["source", "sink"]
+    assert without.stages["sink"].inputs == ("source",), "it takes its packets from before what is left out"
+
+
+def test_a_stage_that_is_not_wanted_leaves_the_others_of_a_join(tmp_path: Path) -> None:
+    text = CHOICE.replace("from: copy", "from: [source, copy]")
+    assert checked(text, tmp_path, kind="none").stages["sink"].inputs == ("source",)
+    twice = CHOICE.replace("from: copy", "from: more").replace(
+        "  sink:", '  more: {use: "./parts.py:Copy", from: copy, fields: {copied: again}, when: {kind: both}}\n  sink:'
+    )
+    assert list(checked(twice, tmp_path, kind="both").stages) == ["source", "copy", "more", "sink"]
+    assert checked(twice, tmp_path).stages["sink"].inputs == ("copy",)
+    assert checked(twice, tmp_path, kind="none").stages["sink"].inputs == ("source",)
+
+
+def test_what_only_a_stage_writes_that_is_not_wanted_is_missed(tmp_path: Path) -> None:
+    text = CHOICE.replace("fields: [number]", "fields: [copied]")
+    assert mistakes(text, tmp_path) == []
+    (missed,) = mistakes(text, tmp_path, kind="none")
+    assert "stage 'sink' reads 'copied', which no stage before it writes" in missed
+    (unknown,) = mistakes(CHOICE.replace("{kind: [", "{kin: ["), tmp_path)
+    assert unknown == "4:55: there is no input 'kin' (did you mean 'kind'?)"

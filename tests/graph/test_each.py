@@ -277,6 +277,14 @@ def test_a_repeated_graph_asks_the_stage_of_its_entry_whether_it_is_wanted(tmp_p
     assert not checked(tmp_path, text, changes={"add.more": 3}).spec.first
 
 
+def test_a_repeated_stage_asks_the_stage_of_its_entry_whether_it_is_wanted(tmp_path: Path) -> None:
+    more = '  more: {each: of, use: "parts:Copy", from: weigh, when: {add.more: 0}}\n  sink: {from: [add, more]'
+    found = checked(tmp_path, CHAIN.replace("  sink: {from: add", more), {"add.b.more": 3}, of="{a: 1, b: 2}")
+    assert "more.a" in found.stages
+    assert "more.b" not in found.stages
+    assert found.stages["sink"].inputs == ("add.b", "more.a")
+
+
 def graphrun(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("graphrun")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, timeout=100)
