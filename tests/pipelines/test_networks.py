@@ -71,6 +71,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def full_size_added(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Diff2Lip's weights, added from a file in the official form."""
+    path = tmp_path_factory.mktemp("full") / "checkpoint.pt"
+    torch.save(synthetic_weights(registry.blank_network("diff2lip").state_dict()), path)
+    registry.add("diff2lip", path)
+    path.unlink()
+
+
+@pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """0.4 s of the sample's speech: ten frames."""
     samples, rate = soundfile.read(SAMPLES / "speech.wav")
@@ -131,6 +140,19 @@ def test_weights_may_be_given_as_a_file(tmp_path: Path, sound: Path, weights: Pa
     report = lipsync(tmp_path / "out.mp4", sound, {"diffuse.weights": str(weights)}, model="wav2lip_gan")
     assert report.status == "done", report.error
     assert report.stages["diffuse"]["counts"] == {"drawn": 10}
+
+
+def test_bf16_draws_every_frame_nearly_as_fp32_does(tmp_path: Path, sound: Path, weights: Path) -> None:
+    drawn = {}
+    for dtype in ("fp32", "bf16"):
+        changes = {"diffuse.weights": str(weights), "diffuse.dtype": dtype, "diffuse.device": "cpu"}
+        report = lipsync(tmp_path / f"{dtype}.mkv", sound, changes, model="wav2lip", codec="ffv1")
+        assert report.status == "done", report.error
+        assert report.stages["diffuse"]["counts"] == {"drawn": 10}
+        assert report.stages["diffuse"]["about"]["dtype"] == dtype
+        drawn[dtype] = np.array(pictures(tmp_path / f"{dtype}.mkv")).astype(int)
+    error = np.abs(drawn["fp32"] - drawn["bf16"])
+    assert 0 < error.mean() < 0.5 and error.max() < 64, (error.mean(), error.max())
 
 
 def broken(weights: Path, path: Path, key: str = "output_block.0.conv_block.1.running_var", value: float = -1) -> Path:
@@ -228,20 +250,20 @@ def test_paper_mode_drops_the_last_three_frames_and_overwrites_the_box(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_full_size_diff2lip_draws_every_frame_of_a_real_clip(tmp_path: Path, sound: Path) -> None:
+@pytest.mark.usefixtures("full_size_added")
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_full_size_diff2lip_draws_every_frame_of_a_real_clip(tmp_path: Path, sound: Path, dtype: str) -> None:
     if not (MEDIA / "st_aoc.mp4").exists():
         pytest.skip(f"no real clips at {MEDIA} (GRAPHRUN_MEDIA)")
-    torch.save(synthetic_weights(registry.blank_network("diff2lip").state_dict()), tmp_path / "checkpoint.pt")
-    registry.add("diff2lip", tmp_path / "checkpoint.pt")
-    (tmp_path / "checkpoint.pt").unlink()
     inputs = {"video": MEDIA / "st_aoc.mp4", "audio": sound, "output": tmp_path / "out.mp4"}
-    changes = {"diffuse.model": "diff2lip", "diffuse.steps": 2, "diffuse.reference": "first"}
+    changes = {"model": "diff2lip", "steps": 2, "reference": "first", "dtype": dtype}
     words = [f"{name}={value}" for name, value in inputs.items()]
-    words += [f"--set={name}={value}" for name, value in changes.items()]
+    words += [f"--set=diffuse.{name}={value}" for name, value in changes.items()]
     graphrun, graph = Path(sys.executable).with_name("graphrun"), ROOT / "pipelines" / "lipsync.yaml"
     subprocess.run([graphrun, graph, *words, "--quiet", "--report", tmp_path / "run.json"], check=True)
     report = json.loads((tmp_path / "run.json").read_text())
     assert report["status"] == "done", report["error"]
     assert report["stages"]["diffuse"]["counts"] == {"drawn": 10}
-    assert report["stages"]["diffuse"]["about"]["steps"] == 2
+    about = report["stages"]["diffuse"]["about"]
+    assert about["steps"] == 2 and about["dtype"] == dtype
     assert report["memory"]["pss_peak"] < 1.9e9, "of the command's own processes"
