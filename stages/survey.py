@@ -56,7 +56,7 @@ class SurveySink(Sink):
     def configure(self, caps: Caps) -> Caps:
         """Keeps the size of the frames and their rate for those who read the survey."""
         height, width, _ = caps.shapes["frame"]
-        self._facts = {"width": width, "height": height, "rate": caps.stream.get("rate")}
+        self._facts = {"width": width, "height": height, "rate": caps.stream.get("rate"), "lips": self.lips}
         return Caps()
 
     def process(self, packet: Packet) -> None:

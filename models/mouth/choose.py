@@ -32,10 +32,8 @@ POSE_WEIGHT = 0.5
 #: a jump costs this much at most, and this much a frame
 JUMP = 1.6
 JUMP_PER_FRAME = 0.3
-#: a mouth that must be closed costs this for every tenth of the range that an exemplar is open beyond a gap that the
-#: warp closes (the most closed exemplars are no better: their lips are pressed together until they vanish)
+#: a mouth that must be closed costs this for every tenth of the range that an exemplar's lips are from touching
 OPEN_WHEN_CLOSED = 3.0
-NEARLY_SHUT = 0.15
 #: what no other cost reaches
 BARRED = 1e4
 
@@ -50,13 +48,16 @@ class Wanted:
     pose: Floats
 
 
-def own_costs(wanted: Wanted, units: Floats, poses: Floats) -> Floats:
-    """What each exemplar costs for each packet [t, n]; exemplars by `units` [n, 4] and `poses` [n, 3]."""
+def own_costs(wanted: Wanted, units: Floats, poses: Floats, touching: float) -> Floats:
+    """What each exemplar costs for each packet [t, n]; exemplars by `units` [n, 4] and `poses` [n, 3].
+
+    `touching`: the aperture, in units, at which lips touch.
+    """
     lack = (wanted.units[:, None] - units[None]) * 4
     lack[..., 0] *= np.where((lack[..., 0] > 0) & ~wanted.shut[:, None], UNSEEN, 1)
     shape = lack**2 @ SHAPE_WEIGHTS
     turn = np.nan_to_num((wanted.pose[:, None] - poses[None]) / POSE_TOLERANCE)
-    shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - NEARLY_SHUT, 0) * 10 * OPEN_WHEN_CLOSED
+    shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - touching, 0) * 10 * OPEN_WHEN_CLOSED
     return np.asarray(shape + POSE_WEIGHT * np.minimum(turn * turn, 30).sum(-1) + shut, np.float32)
 
 
@@ -94,10 +95,12 @@ class Chooser:
         poses: Floats,
         frames: npt.NDArray[np.int64],
         barred: npt.NDArray[np.bool_],
+        touching: float,
     ) -> None:
         """`wanted(start, stop)` tells what packets [start, stop) shall show; exemplars by rows of the four arrays, of
-        which the `barred` are taken only where all are."""
+        which the `barred` are taken only where all are; `touching` as for `own_costs`."""
         self._wanted, self._units, self._poses, self._frames = wanted, units, poses, frames
+        self._touching = touching
         self._barred = np.where(barred, BARRED, 0).astype(np.float32)
         self._block = lru_cache(maxsize=4)(self._decode_block)
 
@@ -109,6 +112,6 @@ class Chooser:
     def _decode_block(self, block: int) -> npt.NDArray[np.int64]:
         start = max(0, block * BLOCK - MARGIN)
         stop = (block + 1) * BLOCK + MARGIN
-        costs = own_costs(self._wanted(start, stop), self._units, self._poses) + self._barred
+        costs = own_costs(self._wanted(start, stop), self._units, self._poses, self._touching) + self._barred
         path = decode(costs, self._frames)
         return path[block * BLOCK - start :][:BLOCK]

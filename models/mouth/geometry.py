@@ -29,6 +29,9 @@ CHEEKS = (205, 147, 192, 425, 376, 416)
 NOSE_BASE = (2, 98, 327)
 
 MEASURES = ("aperture", "width", "protrusion", "jaw")
+#: lips that are less far apart than this, over the face height, touch: half a pixel of the picture that the networks
+#: see, less than can be told. Closed mouths measure 0.0006 to 0.0017 (docs/generators.md)
+TOUCHING = 0.004
 #: differences that look about equally large, in units of the face height: aperture, width, protrusion, jaw
 SCALE = np.array([0.02, 0.016, 0.012, 0.02], np.float32)
 #: the same for yaw, pitch (degrees) and roll (degrees)

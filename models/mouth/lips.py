@@ -62,8 +62,8 @@ class Lips:
         return float(np.linalg.norm(self.edges[0, -1] - self.edges[0, 0]))
 
     def shaped(self, gap: float, breadth: float, height: float) -> Lips:
-        """The same lips with another gap and breadth in pixels: the edges part in a parabola, corners stay level.
-        `height`: of the face, pixels."""
+        """The same lips with another gap and breadth in pixels, corners level: edges part in a parabola, and close in
+        the shape in which they are open, so that no corner of a smile stays open. `height`: of the face, pixels."""
         middle = self.edges[0, [0, -1]].mean(0)
         edges = self.edges.copy()
         edges[..., 0] = middle[0] + (edges[..., 0] - middle[0]) * (breadth / max(self.breadth, 1.0))
@@ -72,8 +72,13 @@ class Lips:
         bow = np.clip(1 - (off / half[:, None]) ** 2, 0, 1)
         wider = gap - self.gap
         down = wider * _JAW_SHARE
-        edges[:2, :, 1] -= bow[:2] * (wider - down)
-        edges[2:, :, 1] += bow[2:] * down
+        if wider < 0 or gap == 0:
+            parted = np.maximum(edges[2, :, 1] - edges[1, :, 1], 0)
+            parting = np.broadcast_to(parted * (gap / max(self.gap, 1e-3) - 1), edges.shape[:2])
+        else:
+            parting = wider * bow
+        edges[:2, :, 1] -= parting[:2] * (1 - _JAW_SHARE)
+        edges[2:, :, 1] += parting[2:] * _JAW_SHARE
         jaw = self.jaw.copy()
         beside = np.abs(jaw[:, 0] - self.chin[0]) / height
         away = np.clip((beside - _CHIN_FLAT) / (_CHIN_REACH - _CHIN_FLAT), 0, 1)
@@ -84,6 +89,15 @@ class Lips:
         """The same lips, touching."""
         edges = self.edges.copy()
         edges[1:3, :, 1] = edges[1:3, :, 1].mean(0)
+        return replace(self, edges=edges)
+
+    def parted(self, by: float) -> Lips:
+        """The same lips, each inner edge by so many pixels (as far as the lips are thick) farther from the other where
+        they are open."""
+        edges = self.edges.copy()
+        ease = np.clip((edges[2, :, 1] - edges[1, :, 1]) / max(by, 1e-3), 0, 1) * by
+        edges[1, :, 1] = np.maximum(edges[1, :, 1] - ease, (edges[0, :, 1] + edges[1, :, 1]) / 2)
+        edges[2, :, 1] = np.minimum(edges[2, :, 1] + ease, (edges[3, :, 1] + edges[2, :, 1]) / 2)
         return replace(self, edges=edges)
 
 

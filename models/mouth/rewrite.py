@@ -17,7 +17,7 @@ from models.mouth.bank import Bank
 from models.mouth.blend import light, soften
 from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
-from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, Axes, Floats, Range, apply, compose, invert
+from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, TOUCHING, Axes, Floats, Range, apply, compose, invert
 from models.mouth.lips import EDGES, LOWER_JAW, Bend, Lips, sides
 from models.mouth.schedule import Schedule
 
@@ -66,7 +66,8 @@ class Rewrite:
         self._bank, self._schedule, self._reach = bank, schedule, reach
         self._look = Look(bank)
         units = reach.units(bank.measures())
-        self._choose = Chooser(schedule.wanted, units, bank.poses(), bank.frame, self._look.covered)
+        touching = float(reach.units(np.full(4, TOUCHING, np.float32))[0])
+        self._choose = Chooser(schedule.wanted, units, bank.poses(), bank.frame, self._look.covered, touching)
         self._shapes = np.stack([_shape(landmarks) for landmarks in bank.landmarks])
 
     def draw(self, index: int, time: float, crop: Picture, placement: Floats, landmarks: Floats) -> Drawn:

@@ -14,7 +14,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.mouth.geometry import MEASURES, Floats, Range, face_height, measure, pose
+from models.mouth.geometry import (
+    LOWER_INNER,
+    LOWER_OUTER,
+    MEASURES,
+    UPPER_INNER,
+    UPPER_OUTER,
+    Floats,
+    Range,
+    face_height,
+    measure,
+    pose,
+)
 
 VERSION = 3
 RECORD = np.dtype(
@@ -38,6 +49,8 @@ MEASURE = np.dtype(
         ("time", "<f4"),
     ]
 )
+#: points of the four edges of the lips
+_LIPS = sorted({*UPPER_OUTER, *UPPER_INNER, *LOWER_INNER, *LOWER_OUTER})
 #: Savitzky and Golay (1964), table I: smoothing by a quadratic over 7 points
 SMOOTHING = np.array([-2, 3, 6, 7, 6, 3, -2], np.float32) / 21
 
@@ -152,8 +165,15 @@ class Survey:
         """Smoothed landmarks [468, 2] of frame `index` (NaN without a face) and its `face` field.
 
         Smoothed over 7 frames by a quadratic; near cuts, gaps and the ends over 3 (1-2-1) or not at all, so that frames
-        of another shot or another face never leak in.
+        of another shot or another face never leak in. Lips that were looked at closer stay as they were seen: they are
+        steady by themselves, and too quick for any smoothing.
         """
+        landmarks, face = self._smoothed(index)
+        if self.facts.get("lips"):
+            landmarks[_LIPS] = self.records(index, index + 1)["landmarks"][0, _LIPS]
+        return landmarks, face
+
+    def _smoothed(self, index: int) -> tuple[Floats, dict[str, Any]]:
         first = max(0, index - 3)
         rows = self.records(first, index + 4)
         here = index - first

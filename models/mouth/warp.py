@@ -8,15 +8,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mouth.geometry import Axes, Floats, Range, apply
+from models.mouth.geometry import TOUCHING, Axes, Floats, Range, apply
 from models.mouth.lips import Bend, Lips, sides
 from models.mouth.rewrite import Drawn, Window
 from models.mouth.schedule import Schedule
 
 Picture = npt.NDArray[np.uint8]
 
-#: a gap below this, over the face height, is a closed mouth as the mesh sees it
-CLOSED = 0.016
 #: how far a mouth opens in speech, and how much narrower and wider than at rest it gets: over the face height, as
 #: shares
 _OPEN, _NARROW, _WIDE, _JAW = 0.1, 0.86, 1.08, 0.05
@@ -33,7 +31,7 @@ _TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
 def speaking_range(measures: Floats) -> Range:
     """A range of speech for a person of whom only the mouth at rest is known, from measures [n, 4]."""
     rest = np.nanmedian(measures, 0)
-    closed = min(float(rest[0]), CLOSED / 2)
+    closed = min(float(rest[0]), TOUCHING / 2)
     low = np.array([closed, rest[1] * _NARROW, rest[2] * 0.8, rest[3] - 0.005], np.float32)
     high = np.array([closed + _OPEN, rest[1] * _WIDE, rest[2] * 1.2, rest[3] + _JAW], np.float32)
     return Range(low, high)
@@ -53,12 +51,14 @@ class Warp:
         target = apply(placement, landmarks)
         axes = Axes.of(target)
         own = Lips.of(target, axes)
-        if own.gap < CLOSED * axes.height:
+        if own.gap < TOUCHING * axes.height:
             own = own.shut()
         wanted, shut = self._schedule.mouth(time)
         raw = self._reach.raw(wanted) * axes.height
         gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * axes.height)
         lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), axes.height)
+        if gap == 0:
+            own = own.parted(TOUCHING * axes.height)
         window = Window.around(target, lips, axes, crop.shape)
         part, depth = window.bent(crop, Bend(lips, own, axes.height, sides(target, axes), hanging=True))
         if gap > 1:
@@ -75,7 +75,7 @@ def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats
     height = window.axes.height
     across, down = window.local()
     light = _lip_light(crop, window.axes, own)
-    inside = _interior(across, down, height, lips, light, teeth=own.gap < CLOSED * height)
+    inside = _interior(across, down, height, lips, light, teeth=own.gap < TOUCHING * height)
     right, left = lips.edges[1, 0, 0], lips.edges[1, -1, 0]
     between = _rise((across - right) / 2) * _rise((left - across) / 2)
     between *= np.clip(_edge_at(lips.edges[2], across) - down + 0.5, 0, 1)

@@ -35,7 +35,7 @@ def chooser(count: int = 90) -> Chooser:
         path = np.stack([0.5 + 0.5 * np.sin(t / k) for k in (3, 5, 7, 9)], 1).astype(np.float32)
         return Wanted(path, t % 31 == 0, np.zeros((len(t), 3), np.float32))
 
-    return Chooser(wanted, units, np.zeros((count, 3), np.float32), np.arange(count), np.zeros(count, bool))
+    return Chooser(wanted, units, np.zeros((count, 3), np.float32), np.arange(count), np.zeros(count, bool), 0.05)
 
 
 def test_the_choice_is_a_function_of_the_index() -> None:
@@ -48,18 +48,25 @@ def test_the_choice_is_a_function_of_the_index() -> None:
 def test_a_shut_mouth_takes_a_shut_exemplar() -> None:
     units = np.array([[0.0, 0.1, 0, 0], [0.5, 0.5, 0, 0]], np.float32)
     wanted = Wanted(np.array([[0.4, 0.5, 0, 0]] * 2, np.float32), np.array([True, False]), np.zeros((2, 3), np.float32))
-    assert own_costs(wanted, units, np.zeros((2, 3), np.float32)).argmin(1).tolist() == [0, 1]
+    assert own_costs(wanted, units, np.zeros((2, 3), np.float32), 0.05).argmin(1).tolist() == [0, 1]
+
+
+def test_lips_that_touch_are_taken_before_lips_that_nearly_do() -> None:
+    units = np.array([[0.12, 0.5, 0.5, 0.5], [0.04, 0.42, 0.5, 0.5]], np.float32)  # the first is nearer in width
+    wanted = Wanted(np.array([[0.0, 0.5, 0.5, 0.5]] * 2, np.float32), np.array([True, False]), np.zeros((2, 3)))
+    costs = own_costs(wanted, units, np.zeros((2, 3), np.float32), touching=0.05)
+    assert costs[0, 0] - costs[0, 1] > 1.5 + (costs[1, 0] - costs[1, 1])
 
 
 def test_a_head_that_turns_takes_exemplars_that_do() -> None:
     units = np.full((3, 4), 0.5, np.float32)
     poses = np.array([[-15, 0, 0], [0, 0, 0], [15, 0, 0]], np.float32)
     wanted = Wanted(units, np.zeros(3, bool), poses[::-1])
-    assert own_costs(wanted, units, poses).argmin(1).tolist() == [2, 1, 0]
+    assert own_costs(wanted, units, poses, 0.05).argmin(1).tolist() == [2, 1, 0]
 
 
 def test_of_two_mouths_equally_far_off_the_more_open_one_is_taken() -> None:
     units = np.array([[0.3, 0.5, 0.5, 0.5], [0.7, 0.5, 0.5, 0.5]], np.float32)
     asked = Wanted(np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), np.array([False]), np.zeros((1, 3), np.float32))
-    costs = own_costs(asked, units, np.zeros((2, 3), np.float32))[0]
+    costs = own_costs(asked, units, np.zeros((2, 3), np.float32), 0.05)[0]
     assert costs[1] < costs[0]

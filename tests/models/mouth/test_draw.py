@@ -11,7 +11,7 @@ from person import Person, drawn_frame, mesh, meshes, path_of, portrait, survey_
 
 from models.mouth.cut import cut_out, lower_face
 from models.mouth.drawers import open_drawer, suited
-from models.mouth.geometry import measure
+from models.mouth.geometry import TOUCHING, measure
 from models.mouth.path import MouthPath
 from models.mouth.survey import Survey
 
@@ -67,6 +67,18 @@ def test_warp_opens_and_shuts_a_still(tmp_path: Any) -> None:
     assert got[path.closed, 0][1:-1].max() < 0.03
 
 
+def test_warp_shuts_a_mouth_that_is_seen_open(tmp_path: Any) -> None:
+    from models.faces.lips import LipMesh
+
+    lips = LipMesh()
+    points = lips(portrait(), mesh())
+    assert measure(points)[0] > 0.05  # a smile that shows teeth
+    folder = survey_of([portrait()] * 3, np.stack([points] * 3), tmp_path)
+    outs, _ = run("warp", folder, [portrait()], points[None])
+    shut = [measure(lips(outs[index], mesh()))[0] for index in range(22, 28)]
+    assert max(shut) < TOUCHING
+
+
 def test_auto_takes_rewrite_where_the_bank_serves(person: Person) -> None:
     with Survey(person.folder) as survey:
         choice = suited(survey)
@@ -91,8 +103,8 @@ def test_a_drawing_depends_on_the_packet_only_and_marks_what_it_changes(person: 
         again = drawings[1][index][1]
         assert np.array_equal(drawn.picture, again.picture) and np.array_equal(drawn.mask, again.mask)
         assert np.array_equal(drawn.picture[drawn.mask == 0], crop[drawn.mask == 0])
-        assert 0.02 < (drawn.mask > 0).mean() < 0.7
-    assert (drawings[0][5][1].mask > 0).any()
+        assert (drawn.mask > 0).mean() < 0.7
+    assert max((drawn.mask > 0).mean() for _, drawn in drawings[0].values()) > 0.02
 
 
 def test_style_widens_the_moves(person: Person) -> None:

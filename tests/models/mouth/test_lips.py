@@ -80,3 +80,30 @@ def test_a_gap_that_opens_under_hanging_teeth_shows_no_chin() -> None:
     assert depth[between].max() > 0.07 * axes.height
     # the edge of the lip is met without a jump, so it can be drawn smoothly
     assert np.abs(np.diff(y[:, 0])).max() < 1.5
+
+
+def smiling() -> Lips:
+    """Lips whose gap is as wide at its sides as in its middle, 12 px, as a smile shows it."""
+    x = np.linspace(-50, 50, 11, dtype=np.float32)
+    lines = [np.full(11, y, np.float32) for y in (30, 40, 52, 62)]
+    for inner in (1, 2):
+        lines[inner][[0, -1]] = 46
+    edges = np.stack([np.stack([x, line], 1) for line in lines])
+    return Lips(edges, np.stack([x * 2, 110 - np.abs(x)], 1))
+
+
+def test_a_smile_closes_from_corner_to_corner() -> None:
+    shut = smiling().shaped(0.0, smiling().breadth, 300)
+    assert np.abs(shut.edges[2, :, 1] - shut.edges[1, :, 1]).max() < 1e-3
+    half = smiling().shaped(6.0, smiling().breadth, 300)
+    assert half.edges[2, 1:-1, 1] - half.edges[1, 1:-1, 1] == pytest.approx(6)
+    wider = smiling().shaped(14.0, smiling().breadth, 300)
+    assert wider.gap == pytest.approx(14) and wider.edges[2, 1, 1] - wider.edges[1, 1, 1] < 13
+
+
+def test_lips_part_where_they_are_open_and_only_into_themselves() -> None:
+    parted = smiling().parted(3.0)
+    assert parted.gap == pytest.approx(18)
+    assert parted.edges[1:3, [0, -1]] == pytest.approx(smiling().edges[1:3, [0, -1]])
+    most = smiling().parted(40.0)
+    assert (most.edges[1, :, 1] > most.edges[0, :, 1]).all() and (most.edges[2, :, 1] < most.edges[3, :, 1]).all()

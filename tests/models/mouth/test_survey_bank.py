@@ -13,13 +13,13 @@ from models.mouth.geometry import measure
 from models.mouth.survey import Survey, SurveyWriter
 
 
-def written(folder: Path, landmarks: list[np.ndarray | None], cuts: tuple[int, ...] = ()) -> Path:
+def written(folder: Path, landmarks: list[np.ndarray | None], cuts: tuple[int, ...] = (), lips: bool = False) -> Path:
     writer = SurveyWriter(folder)
     for index, points in enumerate(landmarks):
         found = points is not None
         shown = points if found else np.zeros((468, 2))
         writer.add(index / 25, shown, found=found, cut=index in cuts, track=0, presence=0.9)
-    writer.finish({"rate": "25"})
+    writer.finish({"rate": "25", "lips": lips})
     return folder
 
 
@@ -33,6 +33,15 @@ def test_frames_come_back_smoothed_and_gaps_stay_gaps(tmp_path: Path) -> None:
         assert np.isnan(gap).all() and face == {"found": False, "score": pytest.approx(0.9), "cut": False, "id": 0}
         assert survey.landmarks(31)[0] == pytest.approx(mesh(), abs=1e-3)
         assert survey.table()["measures"].shape == (32, 4)
+
+
+def test_lips_that_were_looked_at_closer_stay_as_they_were_seen(tmp_path: Path) -> None:
+    quick = [mesh() for _ in range(11)]
+    quick[5] = mesh() + np.float32([0, 6])  # what no smoothing lets through
+    with Survey(written(tmp_path, quick, lips=True)) as survey:
+        moved = (survey.landmarks(5)[0] - mesh())[:, 1]
+    assert moved[[13, 14, 61, 291, 0, 17]] == pytest.approx(6, abs=1e-3)
+    assert moved[[1, 33, 152, 10]] == pytest.approx(6 / 3, abs=1e-3)
 
 
 def test_a_quadratic_motion_is_not_dragged(tmp_path: Path) -> None:
