@@ -7,8 +7,9 @@ A fresh face mesh of every frame of OUTPUT is measured (aperture |13-14|, width 
 lips found closer (models/faces/lips.py): the mesh alone expects wide mouths to be open and narrow ones shut. With
 --target: correlation with the path, at lag 0 and at the best lag within 0.12 s, closures in which the lips touch
 within a frame, how open the mouth is in silence. With --truth: the same correlations with a real mouth. With --source
-(whose frames OUTPUT shows, played back and forth if it is shorter): flicker, seam, sharpness, and PSNR outside the
-mask. --sheet: a page of mouths at full size; --plot: aperture and width over time, with what was asked for.
+(whose frames OUTPUT shows, played back and forth if it is shorter): flicker, seam, sharpness, and PSNR far from the
+mouth; mouthpictures.py tells how. --sheet: a page of mouths at full size; --plot: aperture and width over time, with
+what was asked for.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,17 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from mouthpictures import Picture, frames, picture_scores
 from mouthplot import plot
 
-from models.mouth.geometry import JAW, Floats, face_height, measure
+from models.mouth.geometry import TOUCHING, Floats, face_height, measure
 from models.mouth.path import MouthPath, runs
-
-Picture = npt.NDArray[np.uint8]
 
 #: seconds within which the best lag is looked for
 _LAG = 0.12
 #: lips touch where the aperture is below this percentile of the source's (of the output's own without --source), or
-#: below what can be told: half a pixel of the picture that the networks see, over the face height
-_PERCENTILE, _RESOLUTION = 15, 0.004
+#: below what can be told
+_PERCENTILE = 15
 
 
 @dataclass
@@ -71,18 +70,6 @@ class FaceMeshes:
             return np.full((468, 2), np.nan, np.float32)
         landmarks = self._mesh(frame, region_of_face(faces[0]))[0]
         return self._lips(frame, landmarks)
-
-
-def frames(path: str) -> Iterator[tuple[float, Picture]]:
-    """Time in seconds from the first frame, and RGB, of every frame."""
-    import av
-
-    with av.open(path) as container:
-        first: float | None = None
-        for frame in container.decode(video=0):
-            time = float(frame.time or 0.0)
-            first = time if first is None else first
-            yield time - first, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def mouths(path: str) -> Mouths:
@@ -140,95 +127,6 @@ def target_scores(got: Mouths, path: MouthPath, shut_below: float) -> dict[str, 
     return scores
 
 
-@dataclass
-class Pictures:
-    """Running sums over frames, of the output and of its source."""
-
-    flicker: list[tuple[float, float]] = field(default_factory=list)
-    sharpness: list[tuple[float, float]] = field(default_factory=list)
-    seam: list[tuple[float, float]] = field(default_factory=list)
-    error: float = 0.0
-    count: int = 0
-
-    def scores(self) -> dict[str, float]:
-        """Ratios output over source, and PSNR in dB."""
-        ratios = {
-            name: round(float(np.sum(rows, 0)[0] / max(np.sum(rows, 0)[1], 1e-6)), 3)
-            for name, rows in (("flicker", self.flicker), ("sharpness", self.sharpness), ("seam", self.seam))
-            if rows
-        }
-        mean = self.error / max(self.count, 1)
-        return {**ratios, "psnr_outside_db": round(float(10 * np.log10(255**2 / max(mean, 1e-9))), 2)}
-
-
-def picture_scores(output: str, source: str, landmarks: Floats) -> dict[str, float]:
-    """Compare the pictures of OUTPUT with those of its source, frame by frame (see `bounced`)."""
-    import cv2
-
-    sums = Pictures()
-    before: tuple[Picture, Picture] | None = None
-    for (_, out), real, points in zip(frames(output), bounced(source), landmarks, strict=False):
-        if not np.isfinite(points).all():
-            before = None
-            continue
-        grey = (cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.cvtColor(real, cv2.COLOR_RGB2GRAY))
-        mouth, edge, outside = _regions(points, grey[0].shape)
-        sharp = [float(np.abs(cv2.Laplacian(one, cv2.CV_32F))[mouth].mean()) for one in grey]
-        sums.sharpness.append((sharp[0], sharp[1]))
-        slopes = [cv2.magnitude(*(cv2.Sobel(one, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))) for one in grey]
-        sums.seam.append((float(slopes[0][edge].mean()), float(slopes[1][edge].mean())))
-        if before is not None:
-            moves = [_change(a, b) for a, b in zip(grey, before, strict=True)]
-            sums.flicker.append((float(moves[0][mouth].mean()), float(moves[1][mouth].mean())))
-        sums.error += float(np.square(out[outside].astype(np.float32) - real[outside]).mean())
-        sums.count += 1
-        before = (np.asarray(grey[0], np.uint8), np.asarray(grey[1], np.uint8))
-    return sums.scores()
-
-
-def _change(now: Any, then: Any) -> npt.NDArray[np.float32]:
-    """Change from one frame to the next, noise left out."""
-    import cv2
-
-    change = cv2.absdiff(cv2.GaussianBlur(now, (0, 0), 1.5), cv2.GaussianBlur(then, (0, 0), 1.5))
-    return np.asarray(change, np.float32)
-
-
-def _regions(points: Floats, shape: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """Boolean masks: skin and lips inside the lower face, a band along its edge, and what lies well outside of it."""
-    import cv2
-
-    outline = points[[2, 98, 205, 147, 192, *JAW[2:-2], 416, 376, 425, 327]]
-    mask = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(outline.round().astype(np.int32)), 255)
-    height = float(face_height(points))
-
-    def square(share: float) -> Any:
-        return np.ones((max(3, int(share * height) | 1),) * 2, np.uint8)
-
-    band = (cv2.dilate(mask, square(0.04)) > 0) & (cv2.erode(mask, square(0.12)) == 0)
-    return mask > 0, band, cv2.dilate(mask, square(0.6)) == 0
-
-
-def bounced(path: str) -> Iterator[Picture]:
-    """The frames of a video without end, forth and back, the ends once each; decoded anew at each turn."""
-    import itertools
-
-    count = sum(1 for _ in frames(path))
-    for turn in itertools.count():
-        if turn % 2 == 0:
-            yield from (frame for index, (_, frame) in enumerate(frames(path)) if turn == 0 or index > 0)
-        else:
-            yield from _backwards(path, count)
-
-
-def _backwards(path: str, count: int, block: int = 50) -> Iterator[Picture]:
-    for last in range(count - 1, 0, -block):
-        first = max(0, last - block)
-        part = [frame for index, (_, frame) in enumerate(frames(path)) if first <= index < last]
-        yield from reversed(part)
-
-
 def sheet(output: str, landmarks: Floats, path: Path, columns: int = 8, lines: int = 6) -> None:
     """A page of mouths at full size, evenly over the video, as PNG."""
     import cv2
@@ -262,7 +160,7 @@ def score(output: str, target: str | None, truth: str | None, source: str | None
     scores: dict[str, Any] = {"output": output, "frames": len(got.times), "with_face": round(float(found.mean()), 3)}
     reference = mouths(source) if source else got
     if target:
-        shut = max(_RESOLUTION, float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE)))
+        shut = max(TOUCHING, float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE)))
         scores["target"] = target_scores(got, MouthPath.read(target), shut)
     if truth:
         real = mouths(truth)

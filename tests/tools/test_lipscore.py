@@ -19,7 +19,7 @@ from models.mouth.path import MouthPath
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "models" / "mouth"))
-from person import Person, speaking_person  # noqa: E402
+from person import Person, portrait, speaking_person  # noqa: E402
 
 
 def lipscore() -> Any:
@@ -65,10 +65,10 @@ def test_a_mouth_that_follows_scores_high(person: Person, tmp_path: Path) -> Non
     assert good["target"]["aperture"] > 0.85 and abs(good["target"]["aperture_lag_s"]) <= 0.04
     assert good["target"]["closures"] >= 2 and good["target"]["closures_hit"] > 0.6
     assert good["truth"]["aperture"] == pytest.approx(1.0)
-    assert good["source"] == {
+    assert good["source"] == {  # and no seam, since nothing was changed
         "flicker": 1.0,
+        "flicker_mouth": 1.0,
         "sharpness": 1.0,
-        "seam": 1.0,
         "psnr_outside_db": pytest.approx(138.13, abs=0.1),
     }
     bad = tool.score(still, target, None, spoken)[0]["target"]
@@ -96,9 +96,52 @@ def test_blur_and_damage_are_seen(person: Person, tmp_path: Path) -> None:
     assert scores["source"]["psnr_outside_db"] < 25
 
 
-def test_a_source_bounces(person: Person, tmp_path: Path) -> None:
+def flickers(person: Person, tmp_path: Path, drawn: list[Any], source: list[Any]) -> dict[str, float]:
+    paths = [video(tmp_path / f"{name}.mkv", frames) for name, frames in (("out", drawn), ("src", source))]
+    lipscore()
+    from mouthpictures import picture_scores
+
+    return picture_scores(*paths, person.landmarks[: len(drawn)])
+
+
+def test_a_mouth_that_speaks_over_one_at_rest_does_not_flicker(person: Person, tmp_path: Path) -> None:
+    still = [portrait()] * 20
+    assert flickers(person, tmp_path, person.frames[:20], still)["flicker"] < 1.3
+
+
+def test_light_that_pumps_is_flicker(person: Person, tmp_path: Path) -> None:
+    # two levels more and less on the lower face, from frame to frame, on a mouth that moves as its source does
+    chin = person.landmarks[0][[205, 425, 152]]
+    left, right, bottom = int(chin[0, 0]), int(chin[1, 0]), int(chin[2, 1])
+    pumped = [frame.copy() for frame in person.frames[:20]]
+    for index, frame in enumerate(pumped):
+        frame[int(chin[0, 1]) : bottom, left:right] += np.uint8(3 * (index % 2))
+    assert flickers(person, tmp_path, pumped, person.frames[:20])["flicker"] > 1.3
+
+
+def test_a_seam_is_found_where_the_picture_was_changed(person: Person, tmp_path: Path) -> None:
+    # a patch beside the jaw, where nobody would look for a mouth, laid over with hard edges or with soft ones
+    x, y = person.landmarks[0][172].astype(int)
+    hard = np.zeros(portrait().shape[:2], np.float32)
+    hard[y - 40 : y + 40, x - 40 : x + 40] = 14
+    scores = [
+        flickers(
+            person,
+            tmp_path,
+            [np.clip(f + a[..., None], 0, 255).astype(np.uint8) for f in person.frames[:4]],
+            person.frames[:4],
+        )
+        for a in (hard, cv2.GaussianBlur(hard, (0, 0), 12))
+    ]
+    assert scores[0]["seam"] > 1.1 > scores[1]["seam"]
+
+
+def test_a_source_bounces(tmp_path: Path) -> None:
     numbered = [np.full((64, 64, 3), 20 * index, np.uint8) for index in range(5)]
-    frames = lipscore().bounced(video(tmp_path / "numbered.mkv", numbered))
+    lipscore()
+    from mouthpictures import bounced
+
+    frames = bounced(video(tmp_path / "numbered.mkv", numbered))
     shown = [int(next(frames)[0, 0, 0]) // 20 for _ in range(12)]
     assert shown == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3]
 
