@@ -40,9 +40,10 @@ class Encode(Sink):
     `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`, which are encoded as
     they are where the codec takes their pixel format, so that 10 bits and HDR stay; else it says what becomes of them.
 
-    `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is
-    better (h264: 16). `preset`: of the encoder (h264: veryfast). `audio`: a file whose first audio track is the sound,
-    or `source` for that of the video that the frames come from, if it has one.
+    `codec`: h264, hevc, av1, vp9, prores, ffv1 (lossless), h264_nvenc, hevc_nvenc. `crf`: quality, smaller is better
+    (h264: 16; at 14 and less it is coded to be true to the source, see docs/media.md). `preset`: of the encoder (h264:
+    veryfast). `audio`: a file whose first audio track is the sound, or `source` for that of the video that the frames
+    come from, if it has one.
     `provenance`: say in the metadata that the video was altered, and by which generator. `keep`: what to take over
     from the source of the pictures: subtitles, chapters, metadata, audio (all its audio tracks but the one that is the
     sound already); subtitles of text become what the container takes. `threads`: of the encoder,

@@ -76,6 +76,12 @@ def codec_for(name: str, path: str) -> VideoCodec:
     return codec
 
 
+#: up to this crf H.264 is asked for what is true to the source and not for what looks best in few bits
+FAITHFUL_CRF = 14.0
+#: no adaptive quantisation, which takes from texture what it gives to flat parts, and finer chroma
+FAITHFUL = {"aq-mode": "0", "chromaoffset": "-4"}
+
+
 def encoder_options(name: str, crf: float | None, preset: str | None, threads: int) -> dict[str, str]:
     """FFmpeg's options for quality, speed and threads; ValueError where the codec does not take them."""
     codec = CODECS[name]
@@ -85,10 +91,12 @@ def encoder_options(name: str, crf: float | None, preset: str | None, threads: i
         raise ValueError(f"crf of {name} goes from 0 to {codec.crf_most}, not {crf:g}")
     if preset is not None and codec.preset is None:
         raise ValueError(f"{name} has no preset")
-    quality = f"{codec.crf if crf is None else crf:g}" if codec.crf is not None else ""
+    chosen = codec.crf if crf is None else crf
+    quality = "" if chosen is None else f"{chosen:g}"
+    faithful = FAITHFUL if chosen is not None and chosen <= FAITHFUL_CRF else {}
     speed = preset or codec.preset or ""
     options = {
-        "h264": {"crf": quality, "preset": speed},
+        "h264": {"crf": quality, "preset": speed, **faithful},
         "hevc": {"crf": quality, "preset": speed, "x265-params": f"pools={threads}:log-level=error"},
         "av1": {"crf": quality, "preset": speed, "svtav1-params": f"lp={min(threads, 6)}"},
         "vp9": {"crf": quality, "b": "0", "cpu-used": speed, "deadline": "good", "row-mt": "1"},

@@ -20,6 +20,19 @@ CLIPS = ["ls_demo1.mp4", "st_aoc.mp4", "mt_sun.mp4", "vr_1.mp4", "vr_4.mp4", "ve
 
 
 @pytest.mark.parametrize("name", CLIPS)
+def test_at_crf_12_pictures_keep_more_than_45_db(tmp_path: Path, name: str) -> None:
+    source, target = MEDIA / name, tmp_path / "out.mp4"
+    if not source.is_file():
+        pytest.skip(f"there is no {source}: set GRAPHRUN_MEDIA to the folder of the clips")
+    encode = Encode(str(target), crf=12.0, pixels="source")
+    transcode(Decode(str(source), end=SECONDS, pixels="source"), encode)
+    before, after = run_stage(Decode(str(source), end=SECONDS)), run_stage(Decode(str(target)))
+    pairs = [np.stack([one.frame, other.frame]) for one, other in zip(before, after, strict=True)]
+    whole = np.concatenate(pairs, axis=1)
+    assert psnr(whole[0], whole[1]) > 45
+
+
+@pytest.mark.parametrize("name", CLIPS)
 def test_a_real_clip_comes_out_as_it_went_in(tmp_path: Path, name: str) -> None:
     source = MEDIA / name
     if not source.is_file():

@@ -77,6 +77,14 @@ def test_nothing_lies_between_the_decoder_and_the_encoder(tmp_path: Path) -> Non
     assert [samples(one) for one in frames(tmp_path / "out.mp4")] == [samples(one) for one in frames(source)]
 
 
+def test_the_sample_keeps_more_than_45_db_at_crf_12(tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "pipelines" / "samples" / "portrait.mp4"
+    run(source, tmp_path / "out.mp4", crf=12.0)
+    before, after = (run_stage(Decode(str(path), end=1.0)) for path in (source, tmp_path / "out.mp4"))
+    for one, other in zip(before, after, strict=True):
+        assert psnr(one.frame, other.frame) > 45
+
+
 TAKEN = [
     ("h264", ".mp4", "yuv420p10le", "yuv420p10le", None),
     ("h264", ".mp4", "yuv422p10le", "yuv422p10le", None),
