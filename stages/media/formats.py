@@ -155,6 +155,9 @@ def changes(name: str, codec: VideoCodec, layout: Layout, colour: Colour) -> lis
         told.append(f"pictures in {layout.pixels} become {pixels}, which {name} takes here{fewer}{hdr}")
     if range_for(written_colour(colour, codec, layout)) != range_for(colour):
         told.append(f"full range becomes limited, since {name} has no tag for it")
+    if "264" in codec.encoder and pixels != "yuv420p":
+        instead = "; with codec hevc more do" if pixels == "yuv420p10le" else ""
+        told.append(f"few browsers and phones play H.264 in {pixels}{instead}")
     return told
 
 

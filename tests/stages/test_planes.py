@@ -107,7 +107,9 @@ def test_depth_and_hdr_are_kept_by_what_the_codec_can(
     target = tmp_path / f"out{suffix}"
     preset = {"vp9": "8", "hevc": "ultrafast", "av1": "11"}.get(codec)
     notes = run(source, target, codec=codec, preset=preset, **({} if codec == "prores" else {"crf": 4.0})).notes
-    assert len(notes) == (said is not None) and (said or "") in "".join(notes)
+    rarely_played = [note for note in notes if "few browsers" in note]
+    assert len(rarely_played) == (codec == "h264")
+    assert len(notes) - len(rarely_played) == (said is not None) and (said or "") in "".join(notes)
     for one, other in zip(frames(source), frames(target), strict=True):
         assert other.format.name == expected
         assert (other.colorspace, other.color_primaries, other.color_trc) == (9, 9, 16) or codec == "vp9"
@@ -120,7 +122,8 @@ def test_depth_and_hdr_are_kept_by_what_the_codec_can(
 @pytest.mark.parametrize(("codec", "suffix"), [("h264", ".mp4"), ("hevc", ".mkv"), ("av1", ".mp4")])
 def test_what_hdr_was_made_for_is_kept(tmp_path: Path, codec: str, suffix: str) -> None:
     target = tmp_path / f"out{suffix}"
-    assert run(mastered(tmp_path / "in.mp4"), target, codec=codec, preset={"av1": "11"}.get(codec)).notes == []
+    notes = run(mastered(tmp_path / "in.mp4"), target, codec=codec, preset={"av1": "11"}.get(codec)).notes
+    assert not [note for note in notes if "HDR" in note]
     frame = frames(target)[0]
     numbers = np.frombuffer(bytes(frame.side_data.get(Type.MASTERING_DISPLAY_METADATA)), np.int32)[:20]
     told = numbers[0::2] / numbers[1::2]
