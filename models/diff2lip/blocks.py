@@ -65,14 +65,23 @@ class ResidualBlock(nn.Module):
         norm, activation, convolution = self.in_layers
         h = activation(norm(x))
         if self.shrink is not None:
-            h, x = F.avg_pool2d(h, self.shrink), F.avg_pool2d(x, self.shrink)
+            h, x = _averaged(h, *self.shrink), _averaged(x, *self.shrink)
         if self.grow:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
         h = convolution(h)
         h += self.emb_layers(embedding).to(h.dtype)[:, :, None, None]
         out: Tensor = self.out_layers(h)
         out += self.skip_connection(x)
         return out
+
+
+def _averaged(x: Tensor, rows: int, columns: int) -> Tensor:
+    """The means of so many rows and columns, 1 or 2: on a CPU `avg_pool2d` takes nine times as long."""
+    if rows == 2:
+        x = x[:, :, ::2] + x[:, :, 1::2]
+    if columns == 2:
+        x = x[..., ::2] + x[..., 1::2]
+    return x / (rows * columns)
 
 
 class SelfAttention(nn.Module):
