@@ -21,6 +21,9 @@ Picture = npt.NDArray[np.uint8]
 HELD_BYTES = 128 << 20
 HELD_FRAMES = 32
 
+#: codecs that do not say where chroma lies: libswscale would take the middle, but it is on the left, as in H.264
+SILENT = ("vp8", "vp9", "libdav1d", "av1", "prores", "ffv1", "dnxhd")
+
 
 class PyAVReader:
     """See `Reader`. Interlaced video is deinterlaced (yadif).
@@ -161,6 +164,8 @@ def _filters(info: VideoInfo, layout: Layout, notes: list[str]) -> Filters:
         notes.append("interlaced video is deinterlaced (yadif)")
     if not layout.is_rgb:
         return [*filters, *turned(info.orientation, layout.pixels)]
+    if info.codec in SILENT:
+        filters.append(("setparams", "chroma_location=left"))
     if is_hdr(info.colour):
         filters += [*tone_mapped(bits_of(info.pixels)), ("format", "gbrp")]
         how = "libswscale's perceptual curve, a spline in PQ with its knee after SMPTE ST 2094-10"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 import numpy.typing as npt
 
@@ -172,8 +174,21 @@ def coded(image: Picture, clip: Clip) -> Any:
         rows = np.zeros((clip.height, plane.line_size), np.uint8)
         rows[:, : clip.width] = np.rint(values).clip(0, 255)
         plane.update(rows.tobytes())
-    range_ = 2 if full else 1
-    return frame.reformat(format=clip.pix_fmt, src_color_range=range_, dst_color_range=range_)
+    return subsampled(frame, clip.pix_fmt, "full" if full else "limited")
+
+
+def subsampled(frame: Any, pix_fmt: str, range_: str) -> Any:
+    """A frame of 4:4:4 in another pixel format, its chroma on the left, as H.264 has it."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
+    options = f"flags=bilinear+accurate_rnd:out_chroma_loc=left:in_range={range_}:out_range={range_}"
+    nodes = [source, graph.add("scale", options), graph.add("format", pix_fmt), graph.add("buffersink")]
+    for one, other in pairwise(nodes):
+        one.link_to(other)
+    graph.configure()
+    frame.pts = 0
+    source.push(frame)
+    return nodes[-1].pull()
 
 
 def shown(image: Picture, clip: Clip) -> Picture:

@@ -76,6 +76,25 @@ def test_a_part_is_seen_as_decode_shows_it(
         assert np.abs(part.see(packet.planes, box) - wanted).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "suffix"),
+    [
+        ("libvpx-vp9", "yuv420p", ".webm"),
+        ("libsvtav1", "yuv420p", ".mkv"),
+        ("prores_ks", "yuv422p10le", ".mov"),
+        ("ffv1", "yuv420p", ".mkv"),
+    ],
+)
+def test_chroma_that_a_codec_does_not_place_is_on_the_left(
+    tmp_path: Path, codec: str, pix_fmt: str, suffix: str
+) -> None:
+    clip = Clip(count=2, width=160, height=128, codec=codec, pix_fmt=pix_fmt, options={}, draw=texture)
+    path = write_clip(tmp_path / f"in{suffix}", clip)
+    part = canvas(facts(path))
+    for shown, packet in zip(run_stage(Decode(str(path))), run_stage(Decode(str(path), pixels="source")), strict=True):
+        assert np.abs(part.see(packet.planes, part.whole) - shown.frame.astype(int)).max() <= 1
+
+
 LAYOUTS = [
     "yuv420p",
     "yuv422p",
