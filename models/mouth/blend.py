@@ -22,6 +22,9 @@ _GRID = 48
 _LIGHT = 14.0
 #: the share of skin around a cell below which the mean of all skin counts more
 _LITTLE = 0.02
+#: how much of what is finer than the binomial of 3x3 pixels is put back: nearest to what OpenCV's cubic (a = -0.75)
+#: takes from details on the mean over all shifts between pixels, in pictures whose power falls as 1/f²
+_LOST = 0.3
 #: the mean of the four cells around one
 _NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
 
@@ -104,6 +107,13 @@ def light(difference: Floats, skin: Floats, reach: float) -> Floats:
     mean = told.sum((0, 1)) / weight.sum()
     near = cv2.GaussianBlur(weight, (0, 0), reach) + _LITTLE
     return np.asarray((cv2.GaussianBlur(told, (0, 0), reach) + _LITTLE * mean) / near[..., None], np.float32)
+
+
+def restored(picture: Picture) -> Picture:
+    """`picture` uint8 [h, w, 3] with the details back that resampling it once by cubic interpolation has taken."""
+    import cv2
+
+    return np.asarray(cv2.addWeighted(picture, 1 + _LOST, cv2.GaussianBlur(picture, (3, 3), 0), -_LOST, 0), np.uint8)
 
 
 def soften(mask: Picture, reach: int) -> Floats:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.mouth.align import align
 from models.mouth.bank import Bank
-from models.mouth.blend import light, soften
+from models.mouth.blend import light, restored, soften
 from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, TOUCHING, Axes, Floats, Range, apply, compose, invert
@@ -325,7 +325,7 @@ def _at_home(window: Window, own: Picture, over: Picture, inside: Picture, lips:
     weights = window.coarse(cv2.copyTo(skin, inside), block)
     lighter = window.fine(light(coarse, weights, _LIGHT_REACH * window.axes.height / block), block)
     details = (difference - window.fine(coarse, block)) * skin[..., None]
-    return np.asarray(cv2.add(over, lighter + details, dtype=cv2.CV_8U), np.uint8)
+    return restored(np.asarray(cv2.add(over, lighter + details, dtype=cv2.CV_8U), np.uint8))
 
 
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:

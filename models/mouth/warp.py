@@ -15,9 +15,9 @@ from models.mouth.schedule import Schedule
 
 Picture = npt.NDArray[np.uint8]
 
-#: how far a mouth opens in speech, and how much narrower and wider than at rest it gets: over the face height, as
-#: shares
-_OPEN, _NARROW, _WIDE, _JAW = 0.1, 0.86, 1.08, 0.05
+#: how far mouth and jaw open in speech, over the face height, and how much narrower and wider than at rest the mouth
+#: gets, up to a width that speakers reach: see docs/generators.md
+_OPEN, _JAW, _NARROW, _WIDE, _WIDEST = 0.1, 0.1, 0.87, 1.24, 0.4
 #: the front teeth: their height over the face height, and how much of the gap they cover at most
 _TEETH, _TEETH_SHARE = 0.032, 0.55
 #: spacing of the tables that edges are sampled into, pixels
@@ -33,7 +33,8 @@ def speaking_range(measures: Floats) -> Range:
     rest = np.nanmedian(measures, 0)
     closed = min(float(rest[0]), TOUCHING / 2)
     low = np.array([closed, rest[1] * _NARROW, rest[2] * 0.8, rest[3] - 0.005], np.float32)
-    high = np.array([closed + _OPEN, rest[1] * _WIDE, rest[2] * 1.2, rest[3] + _JAW], np.float32)
+    wide = max(float(rest[1]), min(float(rest[1]) * _WIDE, _WIDEST))
+    high = np.array([closed + _OPEN, wide, rest[2] * 1.2, rest[3] + _JAW], np.float32)
     return Range(low, high)
 
 

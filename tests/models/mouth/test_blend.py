@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from models.mouth.blend import harmonic, light, membrane, soften
+from models.mouth.blend import harmonic, light, membrane, restored, soften
 
 
 def disc(size: int = 120) -> np.ndarray:
@@ -55,6 +56,25 @@ def test_the_field_is_harmonic() -> None:
     free = np.zeros((40, 50), np.float32)
     free[8:30, 8:40] = 1
     assert harmonic(exact * (1 - free)[..., None], free) == pytest.approx(exact, abs=2.5)  # of values up to 80
+
+
+def test_what_resampling_takes_from_details_is_put_back() -> None:
+    noise = np.fft.rfft2(np.random.default_rng(4).normal(size=(200, 200)))  # to a spectrum like that of pictures
+    slope = np.hypot(np.fft.fftfreq(200)[:, None], np.fft.rfftfreq(200)) + 0.005
+    falling = np.fft.irfft2(noise / slope)
+    picture = np.repeat((128 + 40 * falling / falling.std()).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+    kept, given_back = [], []
+    for shift in np.linspace(0.05, 0.95, 7):
+        onto = np.array([[1, 0, shift], [0, 1, 1 - shift]], np.float32)
+        moved = np.asarray(cv2.warpAffine(picture, onto, (200, 200), flags=cv2.INTER_CUBIC), np.uint8)
+        kept.append(sharpness(moved) / sharpness(picture))
+        given_back.append(sharpness(restored(moved)) / sharpness(picture))
+    assert np.mean(kept) < 0.9
+    assert np.mean(given_back) == pytest.approx(1, abs=0.08)
+
+
+def sharpness(picture: np.ndarray) -> float:
+    return float(np.abs(cv2.Laplacian(picture[10:-10, 10:-10, 1], cv2.CV_32F)).mean())
 
 
 def test_a_soft_mask_ends_where_the_mask_ends() -> None:
