@@ -63,8 +63,9 @@ class RowsConvolution(_Convolution):
     def _pays(self, x: Tensor) -> bool:
         height, width = x.shape[2:]
         large = height * width >= LARGE and height % 4 == 0 and width <= LARGE // 4
-        plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-        return large and plain and not torch.onnx.is_in_onnx_export()
+        ours = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+        traced = torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling()  # who runs graphs has ways of his own
+        return large and ours and not traced
 
     def _make(self) -> Tensor:
         """[6·out_channels, channels, 1, 3]: the kernel's polynomial in the rows at 0, 1, -1, 2, -2 and infinity."""

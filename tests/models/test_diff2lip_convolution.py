@@ -52,6 +52,13 @@ def test_a_growing_picture_takes_four_ninths_of_the_work():
 
 
 @pytest.mark.parametrize("kind", [RowsConvolution, GrowingConvolution])
+def test_torch_compiles_it_as_one_graph(kind):
+    block, picture = kind(8, 8).requires_grad_(False), torch.rand(1, 8, 64, 64)
+    drawn = torch.compile(block, backend="eager", fullgraph=True)(picture)
+    torch.testing.assert_close(drawn, block(picture), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [RowsConvolution, GrowingConvolution])
 def test_weights_that_come_later_take_effect_everywhere(kind):
     """The kernels that were made once are not those of earlier weights, nor of another precision."""
     block, picture = kind(4, 6), torch.rand(2, 4, 64, 64)
