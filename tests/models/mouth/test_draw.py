@@ -14,6 +14,7 @@ from models.mouth.drawers import open_drawer, suited
 from models.mouth.geometry import TOUCHING, measure
 from models.mouth.path import MouthPath
 from models.mouth.survey import Survey
+from models.mouth.warp import speaking_range
 
 COUNT = 50
 
@@ -65,6 +66,12 @@ def test_warp_opens_and_shuts_a_still(tmp_path: Any) -> None:
     path = wanted()
     assert np.corrcoef(got[:, 0], path.values[:, 0])[0, 1] >= 0.9
     assert got[path.closed, 0][1:-1].max() < 0.03
+
+
+@pytest.mark.parametrize(("rest", "wide"), [(0.25, 0.31), (0.36, 0.4), (0.42, 0.42)])
+def test_a_mouth_at_rest_is_thought_to_move_as_speakers_mouths_do(rest: float, wide: float) -> None:
+    reach = speaking_range(np.tile(np.float32([0.002, rest, 0.1, 0.4]), (5, 1)))
+    assert reach.low[:2] == pytest.approx([0.002, rest * 0.87]) and reach.high[:2] == pytest.approx([0.102, wide])
 
 
 def test_warp_shuts_a_mouth_that_is_seen_open(tmp_path: Any) -> None:
