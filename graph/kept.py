@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.check import check, check_again
+from graph.code import code_of
 from graph.control import Control
 from graph.declared import Checked
 from graph.prepare import stand_ins
@@ -19,7 +20,6 @@ from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 
 #: Bytes kept; what was used least recently goes first.
 KEEP = 8_000_000_000
-VERSION = 2
 
 RunFirst = Callable[[tuple[GraphSpec, dict[str, Any]]], Report]
 
@@ -154,8 +154,8 @@ def suffix(spec: GraphSpec, gives: str) -> str:
 
 
 def key(spec: GraphSpec, inputs: dict[str, Any]) -> str:
-    """What a result depends on: the graph file, and its inputs; of files that are inputs, their content."""
-    parts: list[Any] = [VERSION, hashlib.sha256(spec.file.read_bytes()).hexdigest()]
+    """What a result depends on: the graph file, its stages' code, its inputs; of input files, their content."""
+    parts: list[Any] = [code_of(spec)]
     values = {name: one.default for name, one in spec.inputs.items()} | inputs
     for name in sorted(values):
         kind = spec.inputs[name].type if name in spec.inputs else "text"

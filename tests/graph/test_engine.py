@@ -343,6 +343,28 @@ def test_what_runs_first_is_kept_by_the_content_of_what_it_read(
     assert made == [True, False, True]
 
 
+def test_what_runs_first_is_made_anew_when_its_code_changes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRAPHRUN_HOME", str(tmp_path / "home"))
+    code, number = tmp_path / "mine.py", PARTS.read_text()
+    code.write_text(number)
+    inner = (
+        "inputs: {output: {type: path, default: lines.txt}}\n"
+        "%s"
+        'stages:\n  source: {use: "%s:Count", with: {packets: 5}}\n'
+        f'  sink: {{use: "{PARTS}:Write", from: source, with: {{path: $output, fields: [number]}}}}\n'
+    )
+    (tmp_path / "deepest.yaml").write_text(inner % ("", "./mine.py"))
+    (tmp_path / "before.yaml").write_text(inner % ("first: {deep: {graph: deepest.yaml}}\n", PARTS))
+    stages = SOURCE + '  sink: {use: "parts:Write", from: source, with: {path: OUT, fields: []}}\n'
+    head = "first: {lines: {graph: before.yaml}}"
+    made = [bool(bench.run(stages, head).first) for _ in range(2)]
+    code.write_text(number + "\n# changed")
+    made.append(bool(bench.run(stages, head).first))
+    assert made == [True, False, True]
+
+
 @pytest.fixture
 def before(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """What there is before a test."""
