@@ -324,8 +324,8 @@ def _at_home(window: Window, own: Picture, over: Picture, inside: Picture, lips:
     coarse = window.coarse(difference, block)
     weights = window.coarse(cv2.copyTo(skin, inside), block)
     lighter = window.fine(light(coarse, weights, _LIGHT_REACH * window.axes.height / block), block)
-    details = (difference - window.fine(coarse, block)) * skin[..., None]
-    return restored(np.asarray(cv2.add(over, lighter + details, dtype=cv2.CV_8U), np.uint8))
+    details = cv2.multiply(cv2.subtract(difference, window.fine(coarse, block)), cv2.merge([skin] * 3))
+    return restored(np.asarray(cv2.add(over, cv2.add(lighter, details), dtype=cv2.CV_8U), np.uint8))
 
 
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
