@@ -17,6 +17,9 @@ def read(path: Path, inputs: list[str], changes: list[str]) -> tuple[Graph, dict
     values, changed, mistakes = _arguments(inputs, changes)
     try:
         graph = Graph.load(path)
+        known = graph.spec.inputs
+        empty = [name for name, value in values.items() if value == "" and name in known and known[name].type == "path"]
+        mistakes += [Mistake(None, f"'{name}=' names no file: leave it out, or say which") for name in empty]
         if mistakes:
             check(graph.spec, values, changed)
     except GraphMistakes as error:

@@ -93,7 +93,9 @@ def _facts(one: Told) -> list[str]:
 def _default(one: Parameter) -> str:
     if one.required:
         return "needed"
-    return {None: "none", True: "true", False: "false"}.get(one.default, str(one.default))
+    if one.default is None:
+        return "none"
+    return str(one.default).lower() if isinstance(one.default, bool) else str(one.default)
 
 
 def field_type(field: Field) -> str:

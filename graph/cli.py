@@ -116,6 +116,7 @@ def _told(error: Exception, debug: bool) -> int:
     """Say what an exception means for the person who watches; the exit code it stands for."""
     from graph.load import LoadError
     from graph.spec import GraphMistakes
+    from graph.written import Unwritten
 
     if debug:
         import traceback
@@ -128,6 +129,9 @@ def _told(error: Exception, debug: bool) -> int:
     if isinstance(error, Wrong | LoadError):
         say(f"graphrun: {error}", error=True)
         return getattr(error, "code", WRONG)
+    if isinstance(error, Unwritten):
+        say(f"graphrun: {error}", error=True)
+        return FAILED
     text = " ".join(str(error).split())
     hint = "" if debug else " (--debug shows where)"
     say(f"graphrun: this is a bug of graphrun: {type(error).__name__}: {text}{hint}", error=True)
@@ -188,8 +192,7 @@ def run(
         from graph.display.text import graph_lines
 
         return _say_all(graph_lines(_form_of(graph)))
-    if report is not None and not os.access(report.parent, os.W_OK):
-        raise Wrong(f"--report {report}: the folder {report.parent} cannot be written to")
+    _check_report(report)
     try:
         watching = _watching(trace=trace, metrics=metrics)
         if on is None and parts is None:
@@ -255,7 +258,9 @@ def batch(
     from graph.display.show import Show
     from graph.many.away import run_batch
     from graph.many.batch import table
+    from graph.written import write_whole
 
+    _check_report(report)
     values, changed = arguments(inputs or [], changes or [])
     control = Control()
     _listen(control, Show())
@@ -267,11 +272,22 @@ def batch(
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         control.close()
-    if report is not None:
-        _write(report, json.dumps(ended.as_dict(), indent=2) + "\n")
     if not quiet:
         _say_all(table(ended))
+    if report is not None:
+        write_whole(report, [json.dumps(ended.as_dict(), indent=2), "\n"])
     raise SystemExit(ended.exit_code)
+
+
+def _check_report(report: Path | None) -> None:
+    """Raises Wrong where the report could not be written in the end."""
+    from graph.written import Unwritten, check_place
+
+    try:
+        if report is not None:
+            check_place(report)
+    except Unwritten as error:
+        raise Wrong(f"--report {error}") from None
 
 
 def _known_command(graph: Path) -> None:
@@ -299,10 +315,11 @@ def _refused(graph: Path, error: Exception, code: int) -> Report:
 def _watching(profile: Path | None = None, trace: Path | None = None, metrics: str | None = None) -> Watching:
     """What is to look on while a run goes; raises Wrong."""
     from graph.display.watching import Watching
+    from graph.written import Unwritten
 
     try:
         return Watching(profile, trace, metrics)
-    except ValueError as error:
+    except (ValueError, Unwritten) as error:
         raise Wrong(str(error)) from None
 
 
@@ -494,6 +511,8 @@ def view(
     from graph.display.view import picture
 
     values, _ = arguments(inputs or [], [])
+    if output is not None and str(output) != "-" and output.suffix.lower() != ".svg":
+        raise Wrong(f"{output}: what is drawn is SVG, so the file's name has to end in .svg")
     drawn = picture(_form_of(graph), code=not no_code, values=values)
     _write(output or Path(graph.with_suffix(".svg").name), svg(drawn))
 

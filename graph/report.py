@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.shares import cores_of_run
+from graph.written import write_whole
 
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 130}
 
@@ -53,11 +54,8 @@ class Report:
         return {**found, "exit_code": self.exit_code, "machine": machine()}
 
     def write(self, path: str | Path) -> None:
-        """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        spare = path.with_name(path.name + ".part")
-        spare.write_text(json.dumps(self.as_dict(), indent=2, default=str) + "\n")
-        spare.replace(path)
+        """Write the JSON file, whole or not at all; raises Unwritten."""
+        write_whole(Path(path), [json.dumps(self.as_dict(), indent=2, default=str), "\n"])
 
 
 def machine() -> dict[str, Any]:

@@ -27,6 +27,7 @@ from graph.scratch import scratch
 from graph.shares import cores_of_run
 from graph.spec import GraphMistakes, GraphSpec, Located
 from graph.stage import Sink, Stage
+from graph.written import write_whole
 
 #: What a step has to gain to be taken, and a plan to be preferred to the one there was.
 STEP, WORTH = 1.02, 1.02
@@ -365,8 +366,6 @@ def check_target(spec: GraphSpec, path: Path) -> None:
 
 
 def write_tuned(tuned: Tuned, path: Path) -> None:
-    """Write the file; raises ValueError as `check_target` does."""
+    """Write the file; raises ValueError as `check_target` does, or Unwritten."""
     check_target(tuned.spec, path)
-    spare = path.with_name(path.name + ".part")
-    spare.write_text(tuned_text(tuned), encoding="utf-8")
-    spare.replace(path)
+    write_whole(path, [tuned_text(tuned)])

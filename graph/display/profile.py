@@ -21,6 +21,7 @@ from graph.display.whatif import Change, changes, faster, measure, simulate
 from graph.plan import Plan
 from graph.report import Report
 from graph.shares import cores_of_run
+from graph.written import write_whole
 
 TEMPLATE = Path(__file__).with_name("profile.html")
 BINS, CLOSE_SPANS, HISTOGRAM_BINS = 240, 200, 40
@@ -30,11 +31,8 @@ Table = dict[str, Any]
 
 
 def write_profile(recorder: Recorder, report: Report, path: str | Path) -> None:
-    """Write the profile of a run that was recorded, whole or not at all; raises OSError."""
-    path = Path(path)
-    spare = path.with_name(path.name + ".part")
-    spare.write_text(render(profile(recorder, report)), encoding="utf-8")
-    spare.replace(path)
+    """Write the profile of a run that was recorded, whole or not at all; raises Unwritten."""
+    write_whole(Path(path), [render(profile(recorder, report))])
 
 
 def render(data: Table) -> str:

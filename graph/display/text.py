@@ -245,8 +245,8 @@ def _arena_lines(checked: Checked, prepared: Prepared | None) -> list[str]:
 
 
 def memory_line(prepared: Prepared) -> str:
-    total = prepared.bound + prepared.at_rest
     rest = f"{plural(prepared.processes, 'process').replace('processs', 'processes')} at rest"
     return (
-        f"memory: arenas {prepared.bound / 1e6:.0f} MB + {rest} {prepared.at_rest / 1e6:.0f} MB = {total / 1e6:.0f} MB"
+        f"memory: arenas {prepared.bound / 1e6:.0f} MB at most, {rest} {prepared.at_rest / 1e6:.0f} MB; "
+        "what codecs and networks hold as they work comes on top"
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from graph.display.timeline import Look, Recorder, Span
 from graph.plan import Plan
+from graph.written import write_whole
 
 Event = dict[str, Any]
 #: The process that queues and the runner's own figures are drawn under; workers are numbered from the next on.
@@ -21,15 +22,15 @@ GRAPH = 1
 
 
 def write_trace(recorder: Recorder, path: str | Path) -> None:
-    """Write the trace, whole or not at all; raises OSError. A run in which nothing flowed gives one without slices."""
-    path = Path(path)
-    spare = path.with_name(path.name + ".part")
-    with spare.open("w") as file:
-        file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
-        for place, event in enumerate(events(recorder)):
-            file.write((",\n" if place else "") + json.dumps(event, separators=(",", ":")))
-        file.write("\n]}\n")
-    spare.replace(path)
+    """Write the trace, whole or not at all; raises Unwritten. A run in which nothing flowed has one without slices."""
+    write_whole(Path(path), _texts(recorder))
+
+
+def _texts(recorder: Recorder) -> Iterator[str]:
+    yield '{"displayTimeUnit": "ms", "traceEvents": [\n'
+    for place, event in enumerate(events(recorder)):
+        yield (",\n" if place else "") + json.dumps(event, separators=(",", ":"))
+    yield "\n]}\n"
 
 
 def events(recorder: Recorder) -> Iterator[Event]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,15 @@ from types import TracebackType
 from graph.display.timeline import Recorder
 from graph.report import Report
 from graph.runner import OnProgress, Progress
+from graph.written import check_place
 
 
 @dataclass
 class Watching:
     """A context manager around a run; files are written when the run has ended, however it ended.
 
-    Raises ValueError for an address that is none or a file that cannot be written, RuntimeError if what serves metrics
-    is not installed, OSError if the address is taken.
+    Raises ValueError for an address that is none, Unwritten for a file that cannot be written, RuntimeError if what
+    serves metrics is not installed, OSError if the address is taken.
     """
 
     profile: Path | None = None
@@ -27,8 +27,8 @@ class Watching:
 
     def __post_init__(self) -> None:
         for path in (self.profile, self.trace):
-            if path is not None and not os.access(path.parent, os.W_OK):
-                raise ValueError(f"{path}: the folder {path.parent} cannot be written to")
+            if path is not None:
+                check_place(path)
         self.recorder = Recorder() if self.profile or self.trace else None
         self._told: OnProgress | None = None
         self._open = ExitStack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from graph.spec import _Reader as Reader
 from graph.staging import is_remote, matches, outputs_of
 
 PATTERN = frozenset("*?[")
+WORD = re.compile(r"\{\w+\}")
 JOBS_KEYS = {
     "graph": "the graph file, beside this one",
     "with": "inputs of every job",
@@ -113,7 +115,7 @@ def expand(spec: GraphSpec, inputs: Mapping[str, Any], changes: Mapping[str, Any
     for file in files:
         place = PurePosixPath(file)
         words = {"{stem}": place.stem, "{name}": place.name, "{folder}": str(place.parent)}
-        values = {other: _filled(value, words) for other, value in inputs.items()}
+        values = {other: _filled(other, value, words) for other, value in inputs.items()}
         jobs.append(Job(place.stem, graph, {**values, name: file}, changes))
     return jobs
 
@@ -124,11 +126,13 @@ def _local_matches(pattern: str) -> list[str]:
     return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns as they are written, relative or not
 
 
-def _filled(value: Any, words: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
-        for word, meaning in words.items():
-            value = value.replace(word, meaning)
-    return value
+def _filled(name: str, value: Any, words: Mapping[str, str]) -> Any:
+    """A value with the words for the file in it; raises GraphMistakes for a word that there is not."""
+    if not isinstance(value, str):
+        return value
+    if unknown := [word for word in WORD.findall(value) if word not in words]:
+        raise GraphMistakes([Mistake(None, f"{name}={value}: there is no {unknown[0]}; there are {WORDS}")])
+    return WORD.sub(lambda found: words[found.group()], value)
 
 
 def _name(inputs: Mapping[str, Any]) -> str:

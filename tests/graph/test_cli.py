@@ -384,6 +384,8 @@ def test_stages_are_listed_and_told(graphrun: Command) -> None:
     for words in ("Stage Around", "The mean over a window of neighbours.", "frame", "uint8 h w 3", "reads 1 packets"):
         assert words in told.stdout
     assert "path" in graphrun("stages", f"{PARTS}:Write").stdout
+    count = graphrun("stages", f"{PARTS}:Count").stdout
+    assert ["pace", "float", "0.0"] in [line.split() for line in count.splitlines()]
 
 
 def test_models_are_listed(graphrun: Command) -> None:
@@ -408,3 +410,34 @@ def test_help_names_every_command_and_option(graphrun: Command, arguments: list[
 
 def test_version(graphrun: Command) -> None:
     assert graphrun("--version").stdout.startswith("graphrun 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--report", "folder"], "--report folder is a folder"),
+        (["--trace", "folder"], "folder is a folder"),
+        (["--report", "nowhere/run.json"], "--report nowhere/run.json: the folder nowhere cannot be written to"),
+        (["output="], "'output=' names no file"),
+    ],
+)
+def test_what_could_not_be_written_in_the_end_is_refused_at_the_start(
+    graphrun: Command, words: list[str], message: str
+) -> None:
+    (graphrun.folder / "folder").mkdir()
+    ended = graphrun(graphrun.write(STAGES, HEAD), *words)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert message in ended.stderr
+    assert sorted(one.name for one in graphrun.folder.iterdir()) == ["folder", "graph.yaml"]
+
+
+def test_a_report_that_cannot_be_written_is_said_and_the_output_stays(graphrun: Command) -> None:
+    ended = graphrun(graphrun.write(STAGES, HEAD), "--report", "/proc/run.json")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "graphrun: /proc/run.json cannot be written: No such file or directory"
+    assert len((graphrun.folder / "out.txt").read_text().splitlines()) == 20
+
+
+def test_a_drawing_is_not_called_what_it_is_not(graphrun: Command) -> None:
+    ended = graphrun("view", graphrun.write(STAGES, HEAD), "-o", "graph.png")
+    assert ended.returncode == 2 and "has to end in .svg" in ended.stderr

@@ -242,6 +242,13 @@ def test_a_pattern_makes_a_job_of_each_file(graph: Path, tmp_path: Path) -> None
     assert jobs[1].inputs == {"numbers": str(tmp_path / "in/01.txt"), "output": str(tmp_path / "out/01.txt")}
 
 
+def test_a_word_that_there_is_not_is_refused(graph: Path, tmp_path: Path) -> None:
+    (tmp_path / "in/one").write_text("1")
+    inputs = {"numbers": str(tmp_path / "in/*"), "output": str(tmp_path / "{nosuch}.txt")}
+    with pytest.raises(GraphMistakes, match=r"there is no \{nosuch\}; there are \{stem\}, \{name\} and \{folder\}"):
+        expand(load_spec(graph), inputs)
+
+
 def test_two_jobs_with_one_output_are_refused(graph: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "in" / name).write_text("1")
