@@ -41,8 +41,7 @@ class RowsConvolution(_Convolution):
 
     Winograd's F(4, 3) over the rows (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016):
     six sums of six rows, each convolved with a 1×3 kernel of its own, are summed up to four rows of the result; plainly
-    four rows take twelve 1×3 kernels. Over rows only: columns too would save more multiplications, but their sums cost
-    as much, and round off more.
+    four rows take twelve 1×3 kernels. Over columns too: fewer multiplications, more sums, more rounding.
     """
 
     def forward(self, x: Tensor) -> Tensor:
