@@ -132,7 +132,9 @@ class Rewrite:
         """
         import cv2
 
-        parts = {row: (face.bend(lips, face.lips(row)), face.back(row)) for row in shares}
+        # lips that shall touch leave out what lies between them, the dark line of nearly closed ones too
+        margin = TOUCHING * face.axes.height if lips.gap == 0 else 0.0
+        parts = {row: (face.bend(lips, face.lips(row).parted(margin)), face.back(row)) for row in shares}
         chosen = next(iter(parts))
         bend, back = parts.pop(chosen)
         alone, _ = window.bent(self._bank.crop(chosen), bend, back)
