@@ -38,7 +38,7 @@ def inspect_graph(
         checked, there = again, kept.look(again)
     firsts = kept.check_first(checked)
     found = Inspection()
-    for one, first, inputs in firsts:
+    for one, first, inputs, _ in firsts:
         found.lines.append(_first_line(one, first, inputs, there, control))
     unmade = [name for name in checked.spec.first if there.get(name) is None]
     prepared: Prepared | None = None

@@ -8,12 +8,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from graph.check import check, check_again
 from graph.code import code_of
 from graph.control import Control
 from graph.declared import Checked
+from graph.preflight import preflight
 from graph.prepare import stand_ins
 from graph.report import Report
 from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
@@ -29,13 +30,24 @@ def home() -> Path:
     return Path(os.environ.get("GRAPHRUN_HOME") or Path.home() / ".cache" / "graphrun")
 
 
-def check_first(checked: Checked) -> list[tuple[FirstSpec, GraphSpec, dict[str, Any]]]:
+class First(NamedTuple):
+    """A graph that runs before another, with values for its inputs; `checked` with stand-ins for what is not known."""
+
+    one: FirstSpec
+    spec: GraphSpec
+    inputs: dict[str, Any]
+    checked: Checked | None
+
+
+def check_first(checked: Checked) -> list[First]:
     """The graphs before this one with their inputs, in order; raises GraphMistakes.
 
     A reference of one to the result of another stands as `$name` until that one has run.
     """
-    prepared, mistakes = [], []
+    prepared: list[First] = []
+    mistakes: list[Mistake] = []
     for one in checked.spec.first.values():
+        found = None
         try:
             spec = load_spec(checked.spec.file.parent / one.graph)
         except GraphMistakes as error:
@@ -50,10 +62,10 @@ def check_first(checked: Checked) -> list[tuple[FirstSpec, GraphSpec, dict[str, 
             unknown: dict[str, object] = {name: "" for name, value in inputs.items() if _waits(checked, value)}
             if one.waits:
                 unknown |= stand_ins(spec, {**inputs, one.gives: ""})
-            check(spec, {**inputs, **unknown, one.gives: "kept" + suffix(spec, one.gives)})
+            found = check(spec, {**inputs, **unknown, one.gives: "kept" + suffix(spec, one.gives)})
         except GraphMistakes as error:
             mistakes.extend(error.mistakes)
-        prepared.append((one, spec, inputs))
+        prepared.append(First(one, spec, inputs, found))
     if mistakes:
         raise GraphMistakes(mistakes)
     return prepared
@@ -75,7 +87,9 @@ def _waits(checked: Checked, value: Any) -> bool:
 def run_first(checked: Checked, control: Control, report: Report, run: RunFirst) -> dict[str, str] | None:
     """Run what has to run before a graph; the paths of what it wrote, by name. None, and a report, if that failed."""
     found: dict[str, str] = {}
-    for one, spec, inputs in check_first(checked):
+    firsts = check_first(checked)
+    asked = False
+    for one, spec, inputs, _ in firsts:
         if one.waits:
             continue
         if checked.values.get(one.name):
@@ -86,6 +100,10 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
         if target.exists():
             os.utime(target)
         else:
+            if not asked and (refused := preflight([checked, *(first.checked for first in firsts if first.checked)])):
+                report.status, report.error = "failed", str(refused)
+                return None
+            asked = True
             made = _make(target, lambda path, s=spec, i=inputs, g=one.gives: run((s, {**i, g: str(path)})))  # type: ignore[misc]
             report.first[one.name] = made.as_dict()
             if made.status != "done" or control.draining:
@@ -100,7 +118,7 @@ def run_first(checked: Checked, control: Control, report: Report, run: RunFirst)
 def look(checked: Checked) -> dict[str, str | None]:
     """What is there of the results that a graph needs first: the paths by name, None for what has yet to be made."""
     found: dict[str, str | None] = {}
-    for one, spec, inputs in check_first(checked):
+    for one, spec, inputs, _ in check_first(checked):
         if one.waits:
             found[one.name] = None
             continue

@@ -214,6 +214,12 @@ class _Declared:
         notes: list[str] = self.__dict__.setdefault("_notes", [])
         return notes
 
+    def preflight(self) -> None:
+        """Before graphs that run first are run: raise ValueError or OSError for what cannot go well.
+
+        It is asked of a stage of its own, made with the same parameters but without what those graphs will give.
+        """
+
     def open(self) -> None:
         """In the worker, before any packet: load models, open files. What it raises stops the run before it flows."""
 

@@ -125,6 +125,13 @@ class Diffuse(Stage):
             for name in self.options.keys() & set(_IN_STEPS):
                 raise ValueError(f"{name} is for diff2lip; {self.model} draws in one pass")
 
+    def preflight(self) -> None:
+        """Whether a network's weights are there."""
+        if self.model not in EMBEDDED and self.options.get("path") is None:
+            from models.registry import weights
+
+            weights(self.model)
+
     def open(self) -> None:
         """Open the survey or the network."""
         if self.model not in EMBEDDED:

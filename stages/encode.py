@@ -102,6 +102,17 @@ class Encode(Sink):
         self._segments: Segments | None = None
         self._tracks: list[Track] = []
 
+    def preflight(self) -> None:
+        """Whether the encoder is there, the folder can be written, and the container takes the sound."""
+        from stages.media.colour import NOTHING_SAID
+        from stages.media.planes import Layout
+        from stages.media.writer import Pictures, check_encoder
+
+        self.open()
+        any_ = Pictures(Layout("yuv420p", 256, 256), Fraction(1, 25), Fraction(25), NOTHING_SAID, Fraction(1))
+        check_encoder(any_, self._codec, self._options, 1)
+        self.close()
+
     def open(self) -> None:
         """Check that the folder can be written and that the sound goes into the container."""
         from stages.media.audio import ContainerSound

@@ -44,6 +44,11 @@ class Listen(Source):
         self.own = own
         self._readers: list[tuple[str, AudioReader, int]] = []
 
+    def preflight(self) -> None:
+        """Whether the sound can be read."""
+        self.open()
+        self.close()
+
     def open(self) -> None:
         """Open both files; ValueError where `path` has no sound or one of them does not exist."""
         from stages.media.audio import AudioReader

@@ -42,6 +42,11 @@ class Speech(Stage):
         self._reader: AudioReader | None = None
         self._samples = 0
 
+    def preflight(self) -> None:
+        """Whether the sound can be read."""
+        self.open()
+        self.close()
+
     def open(self) -> None:
         """Open the sound. Raises ValueError where there is none, or in `paper` mode less than one window of it."""
         from stages.media.audio import AudioReader

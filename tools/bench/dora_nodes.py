@@ -3,8 +3,8 @@
     python dora_nodes.py source|relay|sink
 
 What they are to do is in the environment: FRAMES, SLOW (seconds the sink takes for a frame) and FOUND, where the sink
-writes how many frames it got and when the last was read; beside it, in FOUND.begun, the source writes when it began. The
-time from the one to the other counts, since frames may pile up behind the relay before the sink sees the first.
+writes how many frames it got and when the last was read; beside it, in FOUND.begun, the source writes when it began.
+The time from the one to the other counts, since frames may pile up before the sink sees the first.
 """
 
 from __future__ import annotations
