@@ -11,6 +11,8 @@ from graph.runner import Progress, StageProgress
 
 #: Columns of a bar.
 BUSY, FILL, TOTAL = 8, 8, 30
+#: columns that a stage's name has at least
+NAME = 9
 NOTES = 4
 WAITS = {
     "start": ("starting", "dim"),
@@ -62,7 +64,9 @@ class LiveView:
         table = Table(box=None, padding=(0, 1), pad_edge=True, header_style="dim", expand=False)
         for name in ("stage", "state", "packets", "per second", "busy", "link into it", "restarts"):
             right = name in ("packets", "per second", "restarts")
-            table.add_column(name, justify="right" if right else "left", no_wrap=True)
+            # a narrow terminal loses the bars, not whose they are
+            least = NAME if name == "stage" else None
+            table.add_column(name, justify="right" if right else "left", no_wrap=True, min_width=least)
         for one in now.stages:
             table.add_row(*self._row(one, now, blocks))
         memory = f"memory {size(now.memory)} at its peak"
