@@ -62,12 +62,12 @@ class StageStats:
 class MemoryWatch:
     """The largest sum of PSS over the processes of a run.
 
-    PSS is dear to read, RSS cheap: PSS is read when the sum of RSS is the highest so far by more than half a percent,
-    and else every two seconds.
+    PSS is dear to read, RSS cheap: PSS is read when the sum of RSS is the highest so far by more than one percent,
+    and else every five seconds.
     """
 
     EVERY = 0.2
-    AT_LEAST_EVERY = 2.0
+    AT_LEAST_EVERY = 5.0
 
     def __init__(self) -> None:
         self.peak = 0
@@ -82,7 +82,7 @@ class MemoryWatch:
             return
         self._looked = now
         rss = sum(_resident(pid) for pid in pids)
-        if rss > self._rss * 1.005 or now - self._measured > self.AT_LEAST_EVERY:
+        if rss > self._rss * 1.01 or now - self._measured > self.AT_LEAST_EVERY:
             self._rss, self._measured = max(rss, self._rss), now
             seen = {pid: proportional(pid) for pid in pids}
             self.peak = max(self.peak, sum(seen.values()))
