@@ -38,16 +38,16 @@ def run(name: str, changes: dict[str, Any] | None = None, **inputs: Any) -> None
 
 
 def halves(clip: str, folder: Path) -> tuple[Path, Path]:
-    """Cut a clip in its middle, pictures and sound; the paths of both parts."""
+    """Cut a clip in its middle, pictures and sound, without loss; the paths of both parts."""
     import av
 
     with av.open(clip) as container:
         if not container.streams.audio:
             raise ValueError(f"{clip} has no sound: the halves test needs the person's own")
         middle = float((container.duration or 0) / av.time_base) / 2
-    parts = folder / "first.mp4", folder / "second.mp4"
+    parts = folder / "first.mkv", folder / "second.mkv"
     for part, span in zip(parts, ({"decode.end": middle}, {"decode.start": middle}), strict=True):
-        run("transcode", span, video=clip, output=str(part), crf=12.0)
+        run("transcode", span, video=clip, output=str(part), codec="ffv1")
     return parts
 
 
