@@ -217,7 +217,7 @@ class _Declared:
     def preflight(self) -> None:
         """Before graphs that run first are run: raise ValueError or OSError for what cannot go well.
 
-        It is asked of a stage of its own, made with the same parameters but without what those graphs will give.
+        It is asked of a stage of its own, made with the same parameters, with '' for what those graphs will give.
         """
 
     def open(self) -> None:

@@ -103,11 +103,13 @@ class Encode(Sink):
         self._tracks: list[Track] = []
 
     def preflight(self) -> None:
-        """Whether the encoder is there, the folder can be written, and the container takes the sound."""
+        """Whether the encoder is there, the folder can be written, and the container takes a sound that is there."""
         from stages.media.colour import NOTHING_SAID
         from stages.media.planes import Layout
         from stages.media.writer import Pictures, check_encoder
 
+        if self.audio == "":
+            return  # a graph that runs first will make it
         self.open()
         any_ = Pictures(Layout("yuv420p", 256, 256), Fraction(1, 25), Fraction(25), NOTHING_SAID, Fraction(1))
         check_encoder(any_, self._codec, self._options, 1)

@@ -45,9 +45,10 @@ class Listen(Source):
         self._readers: list[tuple[str, AudioReader, int]] = []
 
     def preflight(self) -> None:
-        """Whether the sound can be read."""
-        self.open()
-        self.close()
+        """Whether the sound can be read, unless a graph that runs first will make it."""
+        if self.path:
+            self.open()
+            self.close()
 
     def open(self) -> None:
         """Open both files; ValueError where `path` has no sound or one of them does not exist."""

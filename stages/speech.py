@@ -43,9 +43,10 @@ class Speech(Stage):
         self._samples = 0
 
     def preflight(self) -> None:
-        """Whether the sound can be read."""
-        self.open()
-        self.close()
+        """Whether the sound can be read, unless a graph that runs first will make it."""
+        if self.path:
+            self.open()
+            self.close()
 
     def open(self) -> None:
         """Open the sound. Raises ValueError where there is none, or in `paper` mode less than one window of it."""
