@@ -51,7 +51,7 @@ def unpack(raw: bytes | memoryview) -> list[Any]:
         raise ValueError(f"a message of {len(raw)} bytes")
     try:
         message = msgpack.unpackb(raw, raw=False, strict_map_key=False, use_list=True, max_ext_len=0)
-    except (ValueError, msgpack.exceptions.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:  # TypeError: a list for a key
         raise ValueError(f"not a message: {error}") from None
     if not isinstance(message, list) or not message or not isinstance(message[0], int):
         raise ValueError("not a message")

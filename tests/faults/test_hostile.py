@@ -50,6 +50,7 @@ TREES = st.recursive(
 @example(b"\xdd\xff\xff\xff\xff")
 @example(b"\xc9\xff\xff\xff\xff\x01")
 @example(b"\x91" * 100_000)
+@example(b"\x82\x00\x00\x90\x00")
 def test_no_bytes_break_the_decoder_of_messages(raw: bytes) -> None:
     try:
         message = protocol.unpack(raw)
