@@ -170,6 +170,8 @@ def open_encoder(context: Any, pictures: Pictures, codec: VideoCodec, options: d
         written_colour(pictures.colour, codec, layout)
     )
     context.thread_count = threads
+    if codec.encoder == "libx264":  # PyAV asks for slices, by which x264 is slower and its files larger
+        context.thread_type = "AUTO"
     context.options = options
     try:
         context.open(strict=False)
