@@ -22,11 +22,7 @@ def merged(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[s
         whole["counts"] = _sums([row["counts"] for row in rows])
         whole["errors"] = [error for row in rows for error in row["errors"]]
         whole["latency_ms"] = {
-            key: round(sum(row["latency_ms"][key] * weight for row, weight in zip(rows, packets, strict=True)), 3)
-            for key in rows[0]["latency_ms"]
-        }
-        whole["latency_ms"] = {
-            key: round(value / max(sum(packets), 1), 3) for key, value in whole["latency_ms"].items()
+            key: _mean([row["latency_ms"][key] for row in rows], packets) for key in rows[0]["latency_ms"]
         }
         whole["latency_ms"]["max"] = max(row["latency_ms"]["max"] for row in rows)
     return found
