@@ -75,7 +75,7 @@ class _Check:
         self.unfold(values, changes)
         self.check_links()
         declared = {name: one for name in self.spec.stages if (one := self.declare(self.spec.stages[name]))}
-        unchained = name_fields(declared.values())
+        unchained = name_fields(declared.values(), self.spec.passed)
         self.mistakes += unchained
         whole = len(declared) == len(self.spec.stages) and len(self.order) == len(declared)
         if whole:
@@ -104,6 +104,7 @@ class _Check:
                     self.values[name] = input_value(one, values[name])
                 except ValueError as error:
                     self.wrong(None, str(error))
+                    self.values[name] = None
                     self.valueless.add(f"${name}")
             elif one.required:
                 about = f": {one.about}" if one.about else ""

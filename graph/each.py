@@ -138,9 +138,14 @@ class _Unfolding:
         return replace(located, value=f"${name}.{word(key)}{dot}{param}")
 
 
-def name_fields(declared: Iterable[Declared]) -> list[Mistake]:
-    """Give the fields that copies write names of their own, and lead their readers to them."""
+def name_fields(declared: Iterable[Declared], passed: Mapping[str, str]) -> list[Mistake]:
+    """Give the fields that copies write names of their own, and lead their readers to them; and the readers of what is
+    `passed` to what there is instead.
+    """
     every = list(declared)
+    for one in every:
+        called = {name: one.renamed.get(name, name) for name in one.stage.reads}
+        one.renamed |= {name: passed[other] for name, other in called.items() if other in passed}
     written: dict[tuple[str, str], Copy] = {}
     last: dict[str, str] = {}
     for one in every:

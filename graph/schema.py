@@ -23,6 +23,9 @@ PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 POLICY: Schema = {"enum": list(ON_ERROR)}
 BYTES: Schema = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmMgG]?[bB]?$"}
 SIZE: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, BYTES]}
+#: Values that are asked for, or `{not: …}`.
+NEGATED: Schema = {"properties": {"not": True}, "required": ["not"], "additionalProperties": False}
+WHEN: Schema = {"type": "object", "additionalProperties": {"if": {"type": "object"}, "then": NEGATED}}
 #: A `use:` that names a class of one's own: a module, or a file.
 OWN_STAGE = r"(:|\.py$)"
 
@@ -80,7 +83,7 @@ def input_schema() -> Schema:
 
 def first_schema() -> Schema:
     """A graph that runs first."""
-    schemas = {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT, "each": TEXT, "when": {"type": "object"}}
+    schemas = {"graph": TEXT, "with": {"type": "object"}, "gives": TEXT, "each": TEXT, "when": WHEN}
     return described(FIRST_KEYS, schemas, required=["graph"])
 
 
@@ -105,7 +108,7 @@ def stage_schema() -> Schema:
             "env": {"type": "object", "additionalProperties": PLAIN},
             "cpus": {"anyOf": [PROCESSOR, {"type": "array", "items": PROCESSOR}]},
             "each": TEXT,
-            "when": {"type": "object"},
+            "when": WHEN,
             "chain": {"type": "object", "additionalProperties": TEXT},
         },
         required=["use"],

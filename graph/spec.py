@@ -113,7 +113,8 @@ class Copy:
 class StageSpec:
     """A declared step; with `each` one for each entry of a map, and then the copies of it.
 
-    `when`: the values that inputs and parameters have to have for it to be there (see graph/wanted.py).
+    `when`: the values that inputs and parameters have to have for it to be there; `chain`: from fields that it reads to
+    what it makes of them (see graph/wanted.py, and graph/each.py for copies).
     """
 
     name: str
@@ -147,7 +148,8 @@ class GraphSpec:
     """A whole graph file. `memory` (bytes) is the bound that the arenas may not exceed, if one is set.
 
     `mistakes` are those of its form: what stands there instead is left out or at its default, so that the rest can be
-    checked and everything that is wrong be said at once.
+    checked and everything that is wrong be said at once. `passed`: fields that nothing writes, since what would have
+    written them is left out, and the fields that are read instead.
     """
 
     name: str
@@ -159,6 +161,7 @@ class GraphSpec:
     stages: Mapping[str, StageSpec] = field(default_factory=dict)
     memory: int | None = None
     mistakes: tuple[Mistake, ...] = ()
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_spec(path: str | Path) -> GraphSpec:
@@ -381,6 +384,9 @@ class _Reader:
 
     def when(self, pairs: Mapping[str, tuple[yaml.Node, yaml.Node]], what: str) -> dict[str, Located]:
         asked = self.mapping(pairs["when"][1], what) if "when" in pairs else {}
+        for reference, (_, node) in asked.items():
+            if isinstance(node, yaml.MappingNode) and list(self.mapping(node, f"{what}: {reference}")) != ["not"]:
+                self.wrong(node, f"{what}: {reference} has to be a value, a list of them, or {{not: VALUE}}")
         return {reference: Located(self.value(value), self.place(word)) for reference, (word, value) in asked.items()}
 
     def stage(self, name: str, key: yaml.Node, node: yaml.Node, on_error: str) -> StageSpec | None:
@@ -392,8 +398,9 @@ class _Reader:
         what = f"stage '{name}': "
         self.text(pairs["use"][1], what + "use")
         found: dict[str, Any] = {"on_error": on_error}
-        if "chain" in pairs and "each" not in pairs:
-            self.wrong(pairs["chain"][0], what + "chain joins the copies that each: makes, but there is no each:")
+        if "chain" in pairs and not pairs.keys() & {"each", "when"}:
+            text = "chain joins the copies that each: makes, or what lies around a stage that when: leaves out"
+            self.wrong(pairs["chain"][0], f"{what}{text}, but there is neither")
         for word in ("workers", "queue", "max_wait", "timeout", "process", "on_error", "batch", "cpus", "env"):
             if word in pairs:
                 value = getattr(self, f"_{word}")(pairs[word][1], what + word)
@@ -505,7 +512,7 @@ FIRST_KEYS = {
     "with": "its inputs",
     "gives": "which input of it says where the result goes (output)",
     "each": "a map, or a graph that runs first and writes one: it runs for each entry ($each.key, $each.value)",
-    "when": "runs only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}",
+    "when": "runs only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}, or {not: VALUE}",
 }
 STAGE_KEYS = {
     "use": "a built-in stage, package.module:Class, or ./file.py:Class beside this file",
@@ -522,7 +529,8 @@ STAGE_KEYS = {
     "env": "environment variables of its workers",
     "cpus": "processors its workers are pinned to",
     "each": "a map, or a graph that runs first and writes one: there is one stage for each entry, NAME.KEY",
-    "when": "is there only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}",
-    "chain": "with each: {frame: composed}, the next copy reads as frame what this one writes as composed",
+    "when": "is there only if inputs or parameters have certain values: {STAGE.PARAM: [VALUE, VALUE]}, or {not: VALUE}",
+    "chain": "{frame: composed}: with each:, the next copy reads as frame what this one writes as composed; "
+    "with when:, where this one is left out, what would read its composed reads its frame",
 }
 BATCH_KEYS = {"size": "packets", "max_wait": "seconds after which a batch that is not full goes on all the same"}

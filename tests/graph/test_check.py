@@ -273,3 +273,35 @@ def test_what_only_a_stage_writes_that_is_not_wanted_is_missed(tmp_path: Path) -
     assert "stage 'sink' reads 'copied', which no stage before it writes" in missed
     (unknown,) = mistakes(CHOICE.replace("{kind: [", "{kin: ["), tmp_path)
     assert unknown == "4:55: there is no input 'kin' (did you mean 'kind'?)"
+
+
+OPTION = """\
+inputs: {more: {type: float, default: 0}}
+stages:
+  source: {use: "./parts.py:Count", with: {packets: 5}}
+  copy: {use: "./parts.py:Copy", from: source, fields: {copied: one}}
+  again: {use: "./parts.py:Copy", from: copy, fields: {frame: one, copied: two}, when: {more: {not: [0, 1]}},
+          chain: {frame: copied}}
+  third: {use: "./parts.py:Copy", from: again, fields: {frame: two}, when: {more: {not: 0}}, chain: {frame: copied}}
+  sink: {use: "./parts.py:Write", from: third, with: {path: out.txt, fields: [copied]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "there", "read"),
+    [(0, [], "one"), (1, ["third"], "copied"), (0.5, ["again", "third"], "copied")],
+)
+def test_what_would_read_of_a_stage_that_is_not_wanted_reads_what_that_would_have_read(
+    tmp_path: Path, more: float, there: list[str], read: str
+) -> None:
+    found = checked(OPTION, tmp_path, more=more)
+    assert list(found.stages) == ["source", "copy", *there, "sink"]
+    assert list(found.stages["sink"].reads) == [read]
+    if there == ["third"]:
+        assert list(found.stages["third"].reads) == ["one"]
+
+
+def test_an_option_without_its_value_is_one_mistake(tmp_path: Path) -> None:
+    assert mistakes(OPTION, tmp_path, more="much") == ["'more' has to be of type float, not 'much'"]
+    (said,) = mistakes(OPTION.replace("{not: 0}", "{nor: 0}"), tmp_path)
+    assert "stage 'third': when: more has to be a value, a list of them, or {not: VALUE}" in said

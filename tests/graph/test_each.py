@@ -167,7 +167,7 @@ def test_wrong_maps(tmp_path: Path, given: str, words: str) -> None:
     [
         ("{each: of, use: \"./own.py:Weigh\"", "{each: fo, use: \"./own.py:Weigh\"",
          "5:17: each: 'fo' is neither an input of type map nor a graph that runs first"),
-        ("each: of, use: \"./own.py:Add\"", "use: \"./own.py:Add\"", "chain joins the copies that each: makes"),
+        ("each: of, use: \"./own.py:Add\"", "use: \"./own.py:Add\"", "chain joins the copies that each: makes, or"),
         ("chain: {frame: sum}", "chain: {fram: sum}", "6:67: chain: stage 'add.a' reads no 'fram'"),
         ("chain: {frame: sum}", "chain: {frame: some}", "6:68: chain: stage 'add.a' writes no 'some'"),
         ("factor: $each.value", "factor: many", "5:73: stage 'weigh.a': 'factor' has to be int"),

@@ -52,12 +52,13 @@ about: All keys that there are.
 on_error: skip
 memory: 500 MB
 inputs: {video: {type: path, about: a video}, size: {type: int, default: 8}, of: {type: map, default: {a: 1, b: x}}}
-first: {lines: {graph: before.yaml, with: {data: $video}, gives: result, each: of}}
+first: {lines: {graph: before.yaml, with: {data: $video}, gives: result, each: of, when: {size: [7, 8]}}}
 stages:
   decode: {use: decode, with: {path: $video, threads: 1, length: video, start: 0.5}}
   own: {use: "./own.py:Own", each: of, chain: {frame: other},
         from: [decode], fields: {frame: other}, workers: 2, queue: auto, on_error: fail,
         batch: {size: 4, max_wait: 0.1}, timeout: 3, env: {A: 1}, cpus: [0, 1], with: {anything: [1, {x: y}]}}
+  more: {use: "./own.py:Own", from: own, when: {size: {not: 8}, video: x}, chain: {frame: other}}
   encode: {use: encode, from: own, queue: 7, batch: 2, max_wait: 1, process: p, cpus: 0,
            with: {path: a.mp4, crf: 18, keep: [audio]}}
 """
@@ -82,6 +83,8 @@ WRONG_FORM = {
     "cpus": ("cpus: 0", "cpus: first"),
     "a map of maps": ("b: x}", "b: {c: x}}"),
     "chain": ("chain: {frame: other}", "chain: frame"),
+    "when": ("size: [7, 8]", "size: {no: 8}"),
+    "when without a value": ("{not: 8}", "{}"),
     "first without graph": ("{graph: before.yaml, ", "{"),
     "stage's key": ("process: p", "proces: p"),
 }
