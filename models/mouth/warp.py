@@ -8,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.mouth.bend import Bend
 from models.mouth.geometry import TOUCHING, Axes, Floats, Range, apply
-from models.mouth.lips import Bend, Lips, sides
-from models.mouth.rewrite import Drawn, Window
+from models.mouth.lips import Lips, sides
+from models.mouth.rewrite import Drawn
 from models.mouth.schedule import Schedule
+from models.mouth.window import Window
 
 Picture = npt.NDArray[np.uint8]
 

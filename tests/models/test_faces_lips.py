@@ -12,9 +12,10 @@ sys.path.append(str(Path(__file__).parent / "mouth"))
 from person import mesh, meshes, portrait
 
 from models.faces.lips import POINTS, LipMesh
+from models.mouth.bend import Bend
 from models.mouth.geometry import Axes, measure
-from models.mouth.lips import Bend, Lips, sides
-from models.mouth.rewrite import Window
+from models.mouth.lips import Lips, sides
+from models.mouth.window import Window
 
 
 def bent(share: float) -> np.ndarray:

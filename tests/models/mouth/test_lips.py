@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from person import mesh
 
+from models.mouth.bend import Bend
 from models.mouth.geometry import JAW, Axes
-from models.mouth.lips import Bend, Lips, sides
+from models.mouth.lips import Lips, sides
 
 
 def bend(gap: float, breadth: float, lift: float = 0.0) -> tuple[Axes, Any, Any, Any]:
