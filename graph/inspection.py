@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graph import kept
+from graph import firsts, kept
 from graph.check import check, check_again
 from graph.control import Control, Failure
 from graph.display.text import plan_lines, size
@@ -29,23 +29,23 @@ def inspect_graph(
     """Check a graph, then make it ready as far as its inputs are known; raises GraphMistakes."""
     missing = stand_ins(spec, values)
     checked = check(spec, {**values, **missing}, changes)
-    there = {} if missing else kept.look(checked)
+    there = {} if missing else firsts.look(checked)
     while there and any(one.waits for one in checked.spec.first.values()):
         known = {name: path for name, path in there.items() if path is not None}
         again = check_again(checked, known)
         if again.spec == checked.spec:
             break
-        checked, there = again, kept.look(again)
-    firsts = kept.check_first(checked)
+        checked, there = again, firsts.look(again)
+    before = firsts.check_first(checked)
     found = Inspection()
-    for one, first, inputs, _ in firsts:
+    for one, first, inputs, _ in before:
         found.lines.append(_first_line(one, first, inputs, there, control))
     unmade = [name for name in checked.spec.first if there.get(name) is None]
     prepared: Prepared | None = None
     if not missing and not unmade:
         prepared = prepare(check_again(checked, {name: path for name, path in there.items() if path}), control)
         found.failure = prepared.failure
-    found.lines = plan_lines(checked, prepared) + (["", "first", *found.lines] if firsts else [])
+    found.lines = plan_lines(checked, prepared) + (["", "first", *found.lines] if before else [])
     if missing:
         given = " ".join(f"{name}=…" for name in missing)
         found.lines += ["", f"memory: known once inputs are given ({given})"]

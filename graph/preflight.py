@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from graph.control import Failure
 from graph.declared import Checked
@@ -19,17 +20,13 @@ _START = "import json,sys;sys.path[:]=json.loads(sys.argv.pop());from graph.pref
 
 def preflight(graphs: Iterable[Checked]) -> Failure | None:
     """Ask all stages of these graphs that have something to say (`Stage.preflight`); the first refusal."""
-    asked = [
-        {
-            "name": one.name,
-            "use": one.spec.use.value,
-            "beside": str(graph.spec.file.parent.resolve()),
-            "with": one.params,
-        }
-        for graph in graphs
-        for one in graph.stages.values()
-        if one.cls.preflight not in (Source.preflight, Stage.preflight)
-    ]
+    asked: list[dict[str, Any]] = []
+    for graph in graphs:
+        for one in graph.stages.values():
+            beside = str(graph.spec.file.parent.resolve())
+            words = {"name": one.name, "use": one.spec.use.value, "beside": beside, "with": one.params}
+            if one.cls.preflight not in (Source.preflight, Stage.preflight) and words not in asked:
+                asked.append(words)
     if not asked:
         return None
     ended = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from graph.check import check, missing_folders
 from graph.control import Control
 from graph.declared import Checked
 from graph.display.timeline import Recorder
+from graph.firsts import run_first
 from graph.hub import Hub, bound
-from graph.kept import run_first
 from graph.report import Report, bottleneck, digest
 from graph.spec import GraphMistakes, GraphSpec, load_spec
 from graph.stage import Sink
@@ -106,7 +106,7 @@ class Graph:
         report.started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         began = time.monotonic()
         try:
-            firsts = run_first(checked, control, report, lambda graph: _run_one(graph, control, on_progress))
+            firsts = run_first(checked, control, report, _Before(on_progress).run)
             if firsts is not None:
                 report.inputs |= firsts
                 checked = check(self.spec, {**inputs, **firsts}, changes) if firsts else checked
@@ -121,10 +121,16 @@ class Graph:
         return report
 
 
-def _run_one(prepared: tuple[GraphSpec, dict[str, Any]], control: Control, on_progress: OnProgress | None) -> Report:
-    """One of the graphs that run first."""
-    spec, inputs = prepared
-    return Graph(spec).run(inputs, control=control, on_progress=on_progress)
+@dataclass
+class _Before:
+    """Runs the graphs that run before another, and tells of each by its name there."""
+
+    on_progress: OnProgress | None
+
+    def run(self, name: str, spec: GraphSpec, inputs: dict[str, Any], control: Control) -> Report:
+        tell = self.on_progress
+        named = (lambda now: tell(replace(now, graph=name))) if tell else None
+        return Graph(spec).run(inputs, control=control, on_progress=named)
 
 
 class _Run:

@@ -53,20 +53,24 @@ class MouthPathSink(Sink):
         self._totals: dict[str, int] = {}
         self._after = ""
 
-    def open(self) -> None:
-        """Read what can be wrong before anything is recognised: the target, the survey, the folder of the output."""
+    def preflight(self) -> None:
+        """Read what can be wrong before anything is heard: the target, and the survey unless it is still to be made."""
         from models.mouth.survey import Survey
         from models.mouth.targets import read_target
 
-        folder = Path(self.path).absolute().parent
-        if not folder.is_dir():
-            raise ValueError(f"cannot write {self.path}: there is no folder {folder}")
         if self.target is not None:
             if not Path(self.target).is_file():
                 raise ValueError(f"no such target: {self.target}")
             read_target(self.target, self.style, self.smooth, self.lead)
-        elif self.survey is not None:
+        elif self.survey:
             Survey(self.survey).close()
+
+    def open(self) -> None:
+        """Whether there is a folder to write to, and what it takes to."""
+        folder = Path(self.path).absolute().parent
+        if not folder.is_dir():
+            raise ValueError(f"cannot write {self.path}: there is no folder {folder}")
+        self.preflight()
 
     def configure(self, caps: Caps) -> Caps:
         """Learns from the stream whose sound is the video's own."""

@@ -1,4 +1,4 @@
-"""The live view: a run as a picture for a terminal, drawn anew from every `Progress`. It draws; the CLI shows it."""
+"""The live view: what runs, as a picture for a terminal, drawn anew from every `Progress`. The CLI shows it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from graph.display.moments import Moments
 from graph.display.text import duration, number, size
 from graph.runner import Progress, StageProgress
 
@@ -23,21 +24,23 @@ WAITS = {
 
 
 class LiveView:
-    """Renders the latest moment of a run; `stopping` says that it is being drained."""
+    """Renders the latest moment of each graph that runs; `stopping` says that they are being drained."""
 
     def __init__(self) -> None:
-        self.now: Progress | None = None
+        self.moments = Moments()
         self.stopping = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self.now is None:
+        graphs = self.moments.latest()
+        if not graphs:
             yield Text("graphrun: reading the graph", style="dim")
             return
         blocks = "#-" if options.ascii_only else "━─"
-        yield self._head(self.now, blocks)
-        yield self._stages(self.now, blocks)
-        for note in list(dict.fromkeys(self.now.notes))[-NOTES:]:
-            yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
+        for now in graphs:
+            yield self._head(now, blocks)
+            yield self._stages(now, blocks)
+            for note in list(dict.fromkeys(now.notes))[-NOTES:]:
+                yield Text(f"  {note}", style="dim", no_wrap=True, overflow="ellipsis")
         if self.stopping:
             yield Text("finishing what is in flight (Ctrl-C again stops at once)", style="yellow")
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from graph.display.moments import Moments
+
 if TYPE_CHECKING:
     from graph.runner import Progress
 
@@ -25,9 +27,9 @@ def address(text: str) -> tuple[str, int]:
 
 
 class Metrics:
-    """Serves what the last Progress said at `http://host:port/metrics`; a context manager. Port 0 takes a free one.
+    """Serves what the last Progress of each graph that runs said at `http://host:port/metrics`; a context manager.
 
-    Raises RuntimeError if prometheus-client is missing, OSError if the address is taken.
+    Port 0 takes a free one. Raises RuntimeError if prometheus-client is missing, OSError if the address is taken.
     """
 
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
@@ -35,7 +37,7 @@ class Metrics:
             from prometheus_client import CollectorRegistry, start_http_server
         except ModuleNotFoundError:
             raise RuntimeError("metrics need prometheus-client: pip install 'graphrun[metrics]'") from None
-        self._last: Progress | None = None
+        self._moments = Moments()
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         self._server, self._thread = start_http_server(port, host, registry)
@@ -43,30 +45,33 @@ class Metrics:
 
     def progress(self, now: Progress) -> None:
         """To be called with every Progress of the run."""
-        self._last = now
+        self._moments.add(now)
 
     def collect(self) -> Iterator[Any]:
         """The figures, as prometheus-client asks for them."""
-        now = self._last
-        if now is None:
+        graphs = self._moments.latest()
+        if not graphs:
             return
-        graph = now.graph
-        yield _counter("graphrun_packets", "Packets that reached the sinks", ("graph",), [((graph,), now.packets)])
+        expected = [((now.graph,), now.expected) for now in graphs if now.expected is not None]
+        yield _counter("graphrun_packets", "Packets that reached the sinks", ("graph",),
+                       [((now.graph,), now.packets) for now in graphs])  # fmt: skip
         yield _gauge("graphrun_packets_expected", "Packets that the sources said they would give, if they did",
-                     ("graph",), [((graph,), now.expected)] if now.expected is not None else [])  # fmt: skip
-        yield _gauge("graphrun_run_seconds", "Seconds since packets flow", ("graph",), [((graph,), now.wall)])
-        yield _gauge("graphrun_memory_pss_peak_bytes", "Largest sum of PSS over all processes so far",
-                     ("graph",), [((graph,), now.memory)])  # fmt: skip
-        yield _gauge("graphrun_arenas_bytes", "Bound of the memory of all slots", ("graph",), [((graph,), now.bound)])
-        yield from self._stages(now)
-        links = [((graph, name), queued, capacity) for name, queued, capacity in now.links]
+                     ("graph",), expected)  # fmt: skip
+        yield _gauge("graphrun_run_seconds", "Seconds since packets flow", ("graph",),
+                     [((now.graph,), now.wall) for now in graphs])  # fmt: skip
+        yield _gauge("graphrun_memory_pss_peak_bytes", "Largest sum of PSS over all processes so far", ("graph",),
+                     [((now.graph,), now.memory) for now in graphs])  # fmt: skip
+        yield _gauge("graphrun_arenas_bytes", "Bound of the memory of all slots", ("graph",),
+                     [((now.graph,), now.bound) for now in graphs])  # fmt: skip
+        yield from self._stages(graphs)
+        links = [((now.graph, name), queued, capacity) for now in graphs for name, queued, capacity in now.links]
         yield _gauge("graphrun_link_packets", "Packets in a link", ("graph", "link"), [one[:2] for one in links])
         yield _gauge("graphrun_link_capacity_packets", "Packets that a link may hold", ("graph", "link"),
                      [(labels, capacity) for labels, _, capacity in links])  # fmt: skip
 
-    def _stages(self, now: Progress) -> Iterator[Any]:
+    def _stages(self, graphs: Sequence[Progress]) -> Iterator[Any]:
         labels = ("graph", "stage")
-        rows = [((now.graph, one.name), one) for one in now.stages]
+        rows = [((now.graph, one.name), one) for now in graphs for one in now.stages]
         yield _counter("graphrun_stage_packets", "Packets that a stage took in", labels,
                        [(key, one.packets) for key, one in rows])  # fmt: skip
         yield _counter("graphrun_stage_restarts", "Workers of a stage that were replaced", labels,

@@ -44,20 +44,17 @@ class Lines(Show):
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
         self._say = say
-        self._graph = ""
-        self._next = EVERY
+        self._next: dict[str, float] = {}
 
     def progress(self, now: Progress) -> None:
         from graph.display.text import progress_line
 
-        if now.graph != self._graph:
-            self._graph, self._next = now.graph, EVERY
         for note in now.notes:
             if note not in self.told:
                 self.told.add(note)
                 self._say(f"{now.graph}, {note}")
-        if now.wall >= self._next:
-            self._next = now.wall + EVERY
+        if now.wall >= self._next.get(now.graph, EVERY):
+            self._next[now.graph] = now.wall + EVERY
             self._say(progress_line(now))
 
     def stopping(self) -> None:
@@ -97,9 +94,9 @@ class Screen(Show):
         self._live.stop()
 
     def progress(self, now: Progress) -> None:
+        self._view.moments.add(now)
         if time.monotonic() - self._drawn >= self.EVERY:
             self._drawn = time.monotonic()
-            self._view.now = now
             self._live.refresh()
 
     def stopping(self) -> None:

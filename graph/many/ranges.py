@@ -17,7 +17,7 @@ from typing import Any
 from graph.check import check
 from graph.control import Control
 from graph.declared import Checked
-from graph.kept import run_first
+from graph.firsts import run_first
 from graph.many.batch import BatchReport, OnWord, run_queue
 from graph.many.job import Job
 from graph.many.journal import Journal
@@ -57,7 +57,7 @@ def run_parts(
     try:
         if parts != 1:
             joinable_sink(checked)
-        firsts = run_first(checked, own, report, lambda one: Graph(one[0]).run(one[1], control=own))
+        firsts = run_first(checked, own, report, lambda _, one, given, its: Graph(one).run(given, control=its))
         if firsts is not None:
             whole = _Whole(graph.spec, {**inputs, **firsts}, dict(changes or {}), firsts, report)
             whole.run(make_place, parts, resume, own, on_word)

@@ -99,7 +99,7 @@ def changed_graph(folder: Path, before: str, after: str) -> Path:
     assert before in text
     pipelines = ROOT / "pipelines"
     text = text.replace(before, after).replace("./samples", str(SAMPLES))
-    for name in ("survey.yaml", "mouth.yaml"):
+    for name in ("survey.yaml", "hearing.yaml", "mouth.yaml"):
         text = text.replace(f"graph: {name}", f"graph: {pipelines / name}")
     path = folder / "changed.yaml"
     path.write_text(text)

@@ -15,6 +15,8 @@ from models.mouth.path import APERTURE, MouthPath
 from models.mouth.speech import Speech
 from models.mouth.survey import Survey
 from models.mouth.voice import loudness
+from stages.heard import HeardAgain
+from stages.hearing import Hearing
 from stages.listen import Listen
 from stages.mouth_path import MouthPathSink
 from stages.phones import Phones
@@ -47,6 +49,42 @@ def likeness(path: MouthPath, times: np.ndarray, truth: np.ndarray, column: int 
     lags = np.arange(-0.12, 0.121, 0.02)
     tracks = [np.interp(times + lag, path.times, path.values[:, column]) for lag in lags]
     return max(float(np.corrcoef(track[known], truth[known])[0, 1]) for track in tracks)
+
+
+def test_what_was_heard_comes_back_from_its_file(tmp_path: Path) -> None:
+    sound = [packet.fields() for packet in run_stage(Listen(str(SPEECH)))]
+    phones = [packet.fields() for packet in run_stage(Phones(), sound)]
+    sink = Hearing(str(tmp_path / "hearing.npz"))
+    run_stage(sink, phones, stream={"own": "none", "speech_frames": 400})
+    again = HeardAgain(sink.path)
+    found = [packet.fields() for packet in run_stage(again)]
+    facts = again.configure().stream
+    assert (facts["own"], facts["speech_frames"], facts["packets"]) == ("none", 400, len(phones))
+    for one, other in zip(found, phones, strict=True):
+        assert (one["span"], one["phones"]) == (other["span"], other["phones"])
+        np.testing.assert_array_equal(one["voice"], other["voice"].astype(np.float16))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_a_file_that_nothing_was_heard_into_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "hearing.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"hearing.npz is no file of hearing.yaml"):
+        HeardAgain(str(path)).open()
+    np.savez(path, stream=np.zeros(2, np.uint8), pieces=np.zeros(0, np.uint8), voice=np.zeros((3, 14), np.float16))
+    with pytest.raises(ValueError, match=r"hearing.npz is no file of hearing.yaml"):
+        HeardAgain(str(path)).open()
+    with pytest.raises(ValueError, match="no such file"):
+        HeardAgain(str(tmp_path / "none.npz")).open()
+
+
+def test_a_style_is_tried_without_hearing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHRUN_HOME", str(tmp_path))
+    graph = Graph.load(ROOT / "pipelines" / "mouth.yaml")
+    first, second = (graph.run(output=str(tmp_path / f"{at}.csv"), style=style) for at, style in enumerate((1.0, 1.5)))
+    assert (list(first.first), list(second.first)) == (["hearing"], [])
+    small, large = (MouthPath.read(tmp_path / f"{at}.csv").values[:, APERTURE].max() for at in range(2))
+    assert large > 1.2 * small
 
 
 def test_the_sample_through_the_graph(tmp_path: Path) -> None:

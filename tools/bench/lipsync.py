@@ -24,7 +24,7 @@ from running import show
 
 from graph.check import check
 from graph.control import Control
-from graph.kept import run_first
+from graph.firsts import run_first
 from graph.report import Report
 from graph.runner import Graph
 from graph.shares import cores_of_run
@@ -50,7 +50,7 @@ def one_after_the_other(inputs: dict[str, str], cores: int) -> float:
 def alone(inputs: dict[str, str], cores: int) -> float:
     graph = Graph.load(LIPSYNC)
     checked, control = graph.check(**inputs), Control()
-    firsts = run_first(checked, control, Report("", ""), lambda made: Graph(made[0]).run(made[1], control=control))
+    firsts = run_first(checked, control, Report("", ""), lambda _, one, given, own: Graph(one).run(given, control=own))
     return OneProcess(check(graph.spec, {**inputs, **(firsts or {})}), cores).run()
 
 
