@@ -97,6 +97,13 @@ class Lips:
         edges[2, :, 1] = np.minimum(edges[2, :, 1] + ease, (edges[3, :, 1] + edges[2, :, 1]) / 2)
         return replace(self, edges=edges)
 
+    def pressed(self, by: float) -> Lips:
+        """The same lips rolled in: each outer edge by so many pixels (at most two fifths of the lip) nearer."""
+        edges = self.edges.copy()
+        edges[0, :, 1] += np.minimum(by, 0.4 * (edges[1, :, 1] - edges[0, :, 1]))
+        edges[3, :, 1] -= np.minimum(by, 0.4 * (edges[3, :, 1] - edges[2, :, 1]))
+        return replace(self, edges=edges)
+
 
 def _uncrossed(edges: Floats) -> Floats:
     """Where the inner edges have passed each other, both at their middle; outer edges never inside inner ones."""

@@ -18,6 +18,8 @@ from models.mouth.survey import Survey
 
 #: the mouth that `style` exaggerates from: closed, middling wide, jaw shut
 _NEUTRAL = np.array([0.0, 0.5, 0.3, 0.0], np.float32)
+#: seconds around a moment over which a closure begins and ends
+_AROUND = np.linspace(-0.02, 0.02, 5)
 
 
 class Schedule:
@@ -69,6 +71,10 @@ class Schedule:
         step = 1 / float(self.rate) if self.rate is not None else self._step
         path = self.path.at(time + self.lead + np.array([-step, 0, step]))
         return path.values[1], bool(path.closed[1] or path.silent[1])
+
+    def pressed(self, time: float) -> float:
+        """How far the lips press against each other at a packet's own `time`, as for p, b and m: 0..1, smooth."""
+        return float(self.path.at(time + self.lead + _AROUND).closed.mean())
 
 
 def styled(path: MouthPath, style: float = 1.0, smooth: float = 0.0) -> MouthPath:

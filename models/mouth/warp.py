@@ -20,14 +20,26 @@ Picture = npt.NDArray[np.uint8]
 #: how far mouth and jaw open in speech, over the face height, and how much narrower and wider than at rest the mouth
 #: gets, up to a width that speakers reach: see docs/generators.md
 _OPEN, _JAW, _NARROW, _WIDE, _WIDEST = 0.1, 0.1, 0.87, 1.24, 0.4
-#: the front teeth: their height over the face height, and how much of the gap they cover at most
+#: the front teeth: their height over the face height, how much of the gap they cover at most, and the gaps between
+#: which they come into the light
 _TEETH, _TEETH_SHARE = 0.032, 0.55
+_DIM, _LIT = 0.015, 0.04
+#: where lips come as near as this, so much beside their edges is left out too: the edges are found no better, and what
+#: stays of teeth would shine between lips that touch
+_NEAR, _UNSURE = 0.02, 0.01
+#: on p, b and m each lip is rolled in by so much: lips do not stop where they meet, they press (Löfqvist and Gracco,
+#: "Lip and jaw kinematics in bilabial stop consonant production", 1997)
+_PRESS = 0.012
+#: half the width of the line between lips that touch, over the face height, and how dark it is
+_CREASE, _SHADE = 0.003, 0.5
 #: spacing of the tables that edges are sampled into, pixels
 _COLUMN = 0.25
-#: enamel in the light that falls on the lips, dark of the throat and of the tongue as shares of the lips' colour
+#: enamel in the light that falls on the lips; dark of the throat, the tongue, and where lips meet, as shares of the
+#: lips' colour
 _ENAMEL = np.array([0.68, 0.64, 0.58], np.float32)
 _THROAT = np.array([0.20, 0.12, 0.12], np.float32)
 _TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
+_MEETING = np.array([0.60, 0.36, 0.36], np.float32)
 
 
 def speaking_range(measures: Floats) -> Range:
@@ -56,19 +68,49 @@ class Warp:
         own = Lips.of(target, axes)
         if own.gap < TOUCHING * axes.height:
             own = own.shut()
-        wanted, shut = self._schedule.mouth(time)
-        raw = self._reach.raw(wanted) * axes.height
-        gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * axes.height)
-        lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), axes.height)
-        if gap == 0:
-            own = own.parted(TOUCHING * axes.height)
+        lips = self._lips(time, own, axes.height)
+        near = max(0.0, 1 - lips.gap / (_NEAR * axes.height))
         window = Window.around(target, lips, axes, crop.shape)
-        part, depth = window.bent(crop, Bend(lips, own, axes.height, sides(target, axes), hanging=True))
-        if gap > 1:
+        come = own.parted(_UNSURE * axes.height * near)
+        part, depth = window.bent(crop, Bend(lips, come, axes.height, sides(target, axes), hanging=True))
+        if lips.gap > 1:
             part = _open(part, window, lips, own, depth, crop)
         picture = crop.copy()
         window.of(picture)[...] = part
+        if own.gap > lips.gap:
+            _meet(picture, window, lips, own, near)
         return Drawn(picture, window.changed(crop, picture))
+
+    def _lips(self, time: float, own: Lips, height: float) -> Lips:
+        """The lips to draw: the frame's `own`, with the wanted gap and breadth, pressed together where they shall."""
+        wanted, shut = self._schedule.mouth(time)
+        raw = self._reach.raw(wanted) * height
+        gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * height)
+        lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), height)
+        return lips.pressed(_PRESS * height * self._schedule.pressed(time))
+
+
+def _meet(picture: Picture, window: Window, lips: Lips, own: Lips, near: float) -> None:
+    """Soften the edge of a lower lip that has risen over what the mouth showed, and shade it as far as lips are `near`
+    (0..1): pixels that have come from two places meet there, often with a rest of teeth."""
+    import cv2
+
+    height = window.axes.height
+    edges = lips.edges[1:3].reshape(-1, 2)
+    reach = 4 * _CREASE * height + 2
+    window = window.within(window.axes.leave(np.concatenate([edges - reach, edges + reach])))
+    across, down = window.local()
+    upper, lower = lips.edges[1], lips.edges[2]
+    closed = (own.edges[2] - own.edges[1] - lower + upper)[:, 1] / (TOUCHING * height)
+    share = _edge_at(np.stack([lower[:, 0], np.clip(closed - 0.5, 0, 1)], 1), across)
+    share = np.where((across > lower[0, 0]) & (across < lower[-1, 0]), share, 0)
+    share *= np.exp(-(((down - _edge_at(lower, across)) / max(0.8, _CREASE * height)) ** 2))
+    part = window.of(picture)
+    colour, _ = _lip_light(picture, window.axes, lips)
+    soft = cv2.GaussianBlur(part, (0, 0), max(0.6, _CREASE * height))
+    mixed = part + (soft - part.astype(np.float32)) * np.minimum(1, 1.5 * share)[..., None]
+    mixed += (np.minimum(colour * _MEETING, mixed) - mixed) * (_SHADE * near * share)[..., None]
+    part[...] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
 def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats, crop: Picture) -> Picture:
@@ -122,6 +164,7 @@ def _interior(
         away = down - upper
         edge = max(0.8, height / 250)
         show = _rise((tall - away) / edge + 0.5) * _rise((0.78 - side) / 0.18)
+        show *= _rise((gap / height - _DIM) / (_LIT - _DIM))
         shade = 0.62 + 0.38 * _rise(away / (0.02 * height))
         enamel = level * _ENAMEL * (shade * (1 - 0.45 * side**2) * _joints(across - middle[0], height))[..., None]
         picture += (enamel - picture) * show[..., None]

@@ -11,8 +11,9 @@ from person import Person, drawn_frame, mesh, meshes, path_of, portrait, survey_
 
 from models.mouth.cut import cut_out, lower_face
 from models.mouth.drawers import open_drawer, suited
-from models.mouth.geometry import TOUCHING, measure
+from models.mouth.geometry import LOWER_INNER, LOWER_OUTER, TOUCHING, UPPER_OUTER, measure
 from models.mouth.path import MouthPath
+from models.mouth.schedule import Schedule
 from models.mouth.survey import Survey
 from models.mouth.warp import speaking_range
 
@@ -86,6 +87,30 @@ def test_warp_shuts_a_mouth_that_is_seen_open(tmp_path: Any) -> None:
     assert max(shut) < TOUCHING
 
 
+def test_warp_presses_lips_on_p_b_and_m_and_shades_the_line_where_they_meet(tmp_path: Any) -> None:
+    import cv2
+
+    from models.faces.lips import LipMesh
+
+    lips = LipMesh()
+    points = lips(portrait(), mesh())
+    times = np.arange(20) / 25
+    path = MouthPath(times, np.tile(np.float32([0, 0.3, 0, 0]), (20, 1)), times >= 0.5, (times > 0.15) & (times < 0.35))
+    with Survey(survey_of([portrait()] * 3, np.stack([points] * 3), tmp_path)) as survey:
+        drawer = open_drawer("warp", survey, path, Fraction(25))
+        outs = [drawn_frame(drawer, index, portrait(), points) for index in (6, 16)]
+    found = [lips(out, mesh()) for out in outs]
+    assert measure(found[0])[2] < 0.92 * measure(found[1])[2]  # how thick the lips look
+    for out, one in zip(outs, found, strict=True):
+        grey, line = cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), one[list(LOWER_INNER)][2:-2]
+        x = np.arange(int(line[0, 0]), int(line[-1, 0]))
+        y = np.interp(x, line[:, 0], line[:, 1]).round().astype(int)
+        around = one[[*UPPER_OUTER, *LOWER_OUTER[::-1]]].astype(np.int32)
+        red = cv2.fillPoly(np.zeros_like(grey), [around], 1) > 0
+        darkest = np.stack([grey[y + off, x] for off in range(-3, 4)]).min(0)
+        assert (darkest < 0.85 * np.median(grey[red])).mean() > 0.8
+
+
 def test_auto_takes_rewrite_where_the_bank_serves(person: Person) -> None:
     with Survey(person.folder) as survey:
         choice = suited(survey)
@@ -112,6 +137,16 @@ def test_a_drawing_depends_on_the_packet_only_and_marks_what_it_changes(person: 
         assert np.array_equal(drawn.picture[drawn.mask == 0], crop[drawn.mask == 0])
         assert (drawn.mask > 0).mean() < 0.7
     assert max((drawn.mask > 0).mean() for _, drawn in drawings[0].values()) > 0.02
+
+
+def test_lips_come_to_press_and_part_again_smoothly(person: Person) -> None:
+    closed = np.zeros(100, bool)
+    closed[40:48] = True
+    with Survey(person.folder) as survey:
+        schedule = Schedule(survey, path_of(np.zeros((100, 4)), 100, closed), Fraction(100))
+    presses = [schedule.pressed(index / 100) for index in range(100)]
+    assert max(presses[:38] + presses[50:]) == 0 and presses[42:46] == [1] * 4
+    assert np.abs(np.diff(presses)).max() <= 0.25
 
 
 def test_style_widens_the_moves(person: Person) -> None:

@@ -108,3 +108,14 @@ def test_lips_part_where_they_are_open_and_only_into_themselves() -> None:
     assert parted.edges[1:3, [0, -1]] == pytest.approx(smiling().edges[1:3, [0, -1]])
     most = smiling().parted(40.0)
     assert (most.edges[1, :, 1] > most.edges[0, :, 1]).all() and (most.edges[2, :, 1] < most.edges[3, :, 1]).all()
+
+
+def test_lips_that_press_are_rolled_in_and_stay_where_they_meet() -> None:
+    shut = smiling().shaped(0.0, smiling().breadth, 300)
+    thick = shut.edges[1, 1:-1, 1] - shut.edges[0, 1:-1, 1]
+    pressed = shut.pressed(2.0)
+    assert np.array_equal(pressed.edges[1:3], shut.edges[1:3]) and np.array_equal(pressed.jaw, shut.jaw)
+    assert pressed.edges[1, 1:-1, 1] - pressed.edges[0, 1:-1, 1] == pytest.approx(thick - 2)
+    most = shut.pressed(100.0)
+    assert most.edges[1, 1:-1, 1] - most.edges[0, 1:-1, 1] == pytest.approx(0.6 * thick)
+    assert most.edges[:, [0, -1], 0] == pytest.approx(shut.edges[:, [0, -1], 0])
