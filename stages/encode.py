@@ -116,13 +116,16 @@ class Encode(Sink):
         self.close()
 
     def open(self) -> None:
-        """Check that the folder can be written and that the sound goes into the container."""
+        """Check that the output can be written, by this run alone, and that the sound goes into the container."""
         from stages.media.audio import ContainerSound
         from stages.media.formats import container_of, encoder_options
         from stages.media.mux import sound_codec
+        from stages.media.segments import check_free
         from stages.media.writer import check_writable
 
         check_writable(self.path)
+        if self.segment:
+            check_free(self.path)
         # x264's own rule: a thread waits for the rows that another one codes
         self._threads = self.threads or self.cores + self.cores // 2
         self._options = encoder_options(self.codec, self._crf, self._preset, self._threads)

@@ -112,11 +112,7 @@ class Segments:
             return ""
 
     def _take_lock(self) -> None:
-        self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"{self.path} is being written by another run ({self.folder} is in use)") from None
+        self._lock = lock(self.path, self.folder)
 
     def begin(self) -> None:
         """Make the folder that of this run: what is no whole segment of it goes."""
@@ -243,6 +239,24 @@ class Segments:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def check_free(path: str) -> None:
+    """Raise OSError where another run writes segments of this output just now."""
+    folder = Path(f"{path}.segments")
+    if folder.is_dir():
+        os.close(lock(path, folder))
+
+
+def lock(path: str, folder: Path) -> int:
+    """A descriptor that holds the folder of an output's segments for one run; OSError where another has it."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise OSError(f"{path} is being written by another run ({folder} is in use)") from None
+    return held
 
 
 def _sync(place: Path) -> None:

@@ -158,11 +158,14 @@ def test_a_run_that_is_not_the_same_is_refused_and_harms_nothing(clip: Path, tmp
     assert len(go(clip, target, resume=True, crf=20.0, audio=str(sound)).times) == 20
 
 
-def test_two_runs_do_not_write_one_output(clip: Path, tmp_path: Path) -> None:
+def test_two_runs_do_not_write_one_output_and_the_second_is_told_at_once(clip: Path, tmp_path: Path) -> None:
     class Second(Encode):
         def finish(self) -> Any:
+            other = Encode(str(tmp_path / "out.mkv"), codec="ffv1", segment=1.0)
             with pytest.raises(OSError, match="being written by another run"):
-                go(clip, tmp_path / "out.mkv", codec="ffv1")
+                other.preflight()
+            with pytest.raises(OSError, match="being written by another run"):
+                other.open()
             return super().finish()
 
     transcode(Decode(str(clip)), Second(str(tmp_path / "out.mkv"), codec="ffv1", segment=1.0))
