@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mouth.geometry import JAW, LOWER_OUTER, POSE_SCALE, SCALE, UPPER_OUTER, Floats, face_height, measure, pose
+from models.mouth.sharpness import sharpness
 
 Picture = npt.NDArray[np.uint8]
 
@@ -72,8 +73,8 @@ class Gathering:
         if not room and distances.size and distances.min() <= self._closest()[0]:
             return False
         crop, placement = _cut(frame, box, self.size)
-        sharpness = _sharpness(crop)
-        self._enter(Mouth(crop, placement, np.array(landmarks, np.float32), index, time, sharpness, feature), distances)
+        sharp = sharpness(crop, placement, landmarks)
+        self._enter(Mouth(crop, placement, np.array(landmarks, np.float32), index, time, sharp, feature), distances)
         while self.bytes > self.limit and len(self.mouths) > 1:
             self._drop()
         return True
@@ -198,10 +199,3 @@ def _cut(frame: Picture, box: tuple[int, int, int, int], size: int) -> tuple[Pic
     # pixel centres: the middle of the first pixel of the crop lies half a crop pixel inside the box
     move = [[kx, 0, (0.5 - left) * kx - 0.5], [0, ky, (0.5 - top) * ky - 0.5]]
     return np.asarray(cv2.resize(crop, (w, h), interpolation=cv2.INTER_AREA), np.uint8), np.array(move, np.float32)
-
-
-def _sharpness(crop: Picture) -> float:
-    """Mean absolute Laplacian of the green channel: less in frames blurred by motion."""
-    import cv2
-
-    return float(np.abs(cv2.Laplacian(np.ascontiguousarray(crop[..., 1]), cv2.CV_16S)).mean())

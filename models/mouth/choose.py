@@ -34,8 +34,14 @@ JUMP = 1.6
 JUMP_PER_FRAME = 0.3
 #: a mouth that must be closed costs this for every tenth of the range that an exemplar's lips are from touching
 OPEN_WHEN_CLOSED = 3.0
+#: a mouth is compared with so many of those most like it; one that is less sharp than their median by this share, as a
+#: blur by 0.3 % of the face height makes it, costs as much as a head that is off by its tolerance, and rising alike
+LIKE = 25
+BLUR_TOLERANCE = 0.06
 #: what no other cost reaches
 BARRED = 1e4
+#: exemplars that are compared with all others at once, to bound memory
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,20 @@ def own_costs(wanted: Wanted, units: Floats, poses: Floats, touching: float) -> 
     turn = np.nan_to_num((wanted.pose[:, None] - poses[None]) / POSE_TOLERANCE)
     shut = wanted.shut[:, None] * np.maximum(units[None, :, 0] - touching, 0) * 10 * OPEN_WHEN_CLOSED
     return np.asarray(shape + POSE_WEIGHT * np.minimum(turn * turn, 30).sum(-1) + shut, np.float32)
+
+
+def blurred(units: Floats, poses: Floats, sharpness: Floats) -> Floats:
+    """What each exemplar costs for being less sharp [n] than those of like shape and pose; their `sharpness` [n].
+
+    Motion blurs some mouths of a video, and a blurred mouth shows in a sharp face.
+    """
+    log, count = np.log(np.maximum(sharpness, 1e-3)), min(LIKE, len(units))
+    lack = np.empty(len(units), np.float32)
+    for first in range(0, len(units), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        apart = own_costs(Wanted(units[some], np.zeros(len(units[some]), bool), poses[some]), units, poses, 0.0)
+        lack[some] = np.median(log[np.argpartition(apart, count - 1, 1)[:, :count]], 1) - log[some]
+    return np.asarray(POSE_WEIGHT * (np.maximum(lack, 0) / BLUR_TOLERANCE) ** 2, np.float32)
 
 
 def decode(costs: Floats, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -96,12 +116,13 @@ class Chooser:
         frames: npt.NDArray[np.int64],
         barred: npt.NDArray[np.bool_],
         touching: float,
+        sharpness: Floats,
     ) -> None:
-        """`wanted(start, stop)` tells what packets [start, stop) shall show; exemplars by rows of the four arrays, of
-        which the `barred` are taken only where all are; `touching` as for `own_costs`."""
+        """`wanted(start, stop)` tells what packets [start, stop) shall show; exemplars by rows of the arrays, of which
+        the `barred` are taken only where all are; `touching` as for `own_costs`, `sharpness` as for `blurred`."""
         self._wanted, self._units, self._poses, self._frames = wanted, units, poses, frames
         self._touching = touching
-        self._barred = np.where(barred, BARRED, 0).astype(np.float32)
+        self._always = blurred(units, poses, sharpness) + np.where(barred, BARRED, 0).astype(np.float32)
         self._block = lru_cache(maxsize=4)(self._decode_block)
 
     def __call__(self, index: int) -> int:
@@ -112,6 +133,6 @@ class Chooser:
     def _decode_block(self, block: int) -> npt.NDArray[np.int64]:
         start = max(0, block * BLOCK - MARGIN)
         stop = (block + 1) * BLOCK + MARGIN
-        costs = own_costs(self._wanted(start, stop), self._units, self._poses, self._touching) + self._barred
+        costs = own_costs(self._wanted(start, stop), self._units, self._poses, self._touching) + self._always
         path = decode(costs, self._frames)
         return path[block * BLOCK - start :][:BLOCK]

@@ -64,7 +64,8 @@ class Rewrite:
         self._look = Look(bank)
         units = reach.units(bank.measures())
         touching = float(reach.units(np.full(4, TOUCHING, np.float32))[0])
-        self._choose = Chooser(schedule.wanted, units, bank.poses(), bank.frame, self._look.covered, touching)
+        covered, sharp = self._look.covered, bank.sharpness
+        self._choose = Chooser(schedule.wanted, units, bank.poses(), bank.frame, covered, touching, sharp)
         self._shapes = np.stack([_shape(landmarks) for landmarks in bank.landmarks])
 
     def draw(self, index: int, time: float, crop: Picture, placement: Floats, landmarks: Floats) -> Drawn:

@@ -27,7 +27,7 @@ from models.mouth.geometry import (
     pose,
 )
 
-VERSION = 3
+VERSION = 4
 RECORD = np.dtype(
     [
         ("time", "<f8"),

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from models.mouth.choose import JUMP, JUMP_PER_FRAME, Chooser, Wanted, decode, own_costs
+from models.mouth.choose import JUMP, JUMP_PER_FRAME, LIKE, Chooser, Wanted, blurred, decode, own_costs
 
 
 def test_no_path_is_cheaper() -> None:
@@ -35,7 +35,8 @@ def chooser(count: int = 90) -> Chooser:
         path = np.stack([0.5 + 0.5 * np.sin(t / k) for k in (3, 5, 7, 9)], 1).astype(np.float32)
         return Wanted(path, t % 31 == 0, np.zeros((len(t), 3), np.float32))
 
-    return Chooser(wanted, units, np.zeros((count, 3), np.float32), np.arange(count), np.zeros(count, bool), 0.05)
+    straight, sharp = np.zeros((count, 3), np.float32), np.full(count, 0.5, np.float32)
+    return Chooser(wanted, units, straight, np.arange(count), np.zeros(count, bool), 0.05, sharp)
 
 
 def test_the_choice_is_a_function_of_the_index() -> None:
@@ -70,3 +71,31 @@ def test_of_two_mouths_equally_far_off_the_more_open_one_is_taken() -> None:
     asked = Wanted(np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), np.array([False]), np.zeros((1, 3), np.float32))
     costs = own_costs(asked, units, np.zeros((2, 3), np.float32), 0.05)[0]
     assert costs[1] < costs[0]
+
+
+def test_a_blurred_mouth_is_told_by_those_of_like_shape() -> None:
+    random = np.random.default_rng(2)
+    aperture = np.repeat([0.1, 0.9], 2 * LIKE)
+    units = np.stack([aperture + random.normal(0, 0.02, len(aperture))] + [np.full(len(aperture), 0.5)] * 3, 1)
+    sharp = np.where(aperture < 0.5, 0.45, 0.55) * random.uniform(0.99, 1.01, len(aperture))  # teeth look sharper
+    sharp[[7, 70]] *= 0.87
+    costs = blurred(units.astype(np.float32), np.zeros((len(units), 3), np.float32), sharp.astype(np.float32))
+    assert costs[[7, 70]].min() > 1.6  # more than any jump
+    assert np.delete(costs, [7, 70]).max() < 0.1
+
+
+def test_a_sharp_mouth_is_taken_before_a_blurred_one_that_fits_a_little_better() -> None:
+    units = np.full((20, 4), 0.5, np.float32)
+    units[1:, 0] = 0.55
+    sharp = np.full(20, 0.5, np.float32)
+    sharp[0] = 0.42
+    chosen = []
+    for sharpness in (sharp, np.full(20, 0.5, np.float32)):
+        straight = np.zeros((20, 3), np.float32)
+
+        def wanted(start: int, stop: int) -> Wanted:
+            count = stop - start
+            return Wanted(np.full((count, 4), 0.5, np.float32), np.zeros(count, bool), np.zeros((count, 3), np.float32))
+
+        chosen.append(Chooser(wanted, units, straight, np.arange(20), np.zeros(20, bool), 0.05, sharpness)(10))
+    assert chosen[0] != 0 and chosen[1] == 0

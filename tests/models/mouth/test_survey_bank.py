@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from person import Person, mesh, portrait
 
 from models.mouth.bank import Bank, Gathering
-from models.mouth.geometry import measure
+from models.mouth.geometry import face_height, measure
+from models.mouth.sharpness import sharpness
 from models.mouth.survey import Survey, SurveyWriter
 
 
@@ -93,6 +95,39 @@ def test_the_bank_keeps_to_its_bound_and_to_the_range(person: Person, tmp_path: 
         crop = bank.crop(row)
         frame = person.frames[int(bank.frame[row])]
         assert np.array_equal(crop, frame[top : top + crop.shape[0], left : left + crop.shape[1]])
+
+
+def test_of_two_mouths_alike_the_sharper_one_stays(person: Person) -> None:
+    import cv2
+
+    gathering = Gathering(1_000_000)
+    for index, (frame, points) in enumerate(zip(person.frames, person.landmarks, strict=True)):
+        soft = np.asarray(cv2.GaussianBlur(frame, (0, 0), 2), np.uint8)
+        for off, one in enumerate((soft, frame) if index % 2 else (frame, soft)):
+            gathering.offer(one, points, 2 * index + off, index / 25, 1)
+    softs = {index for index in range(2 * len(person.frames)) if (index % 4) in (1, 2)}
+    assert len(gathering.mouths) > 4
+    assert sum(mouth.frame in softs for mouth in gathering.mouths) < len(gathering.mouths) / 4  # by chance a half
+
+
+def test_sharpness_tells_blur_and_little_else(person: Person) -> None:
+    import cv2
+
+    frame, points = person.frames[10], person.landmarks[10]
+    own = sharpness(frame, onto(0), points)
+    turned = np.asarray(cv2.warpAffine(frame, onto(12, points[2]), frame.shape[1::-1]), np.uint8)
+    assert sharpness(turned, onto(12, points[2]), points) == pytest.approx(own, rel=0.06)
+    assert sharpness(np.clip(frame * 0.6, 0, 255).astype(np.uint8), onto(0), points) == pytest.approx(own, rel=0.06)
+    twice = np.asarray(cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert sharpness(twice, onto(0), points * 2 + 0.5) == pytest.approx(own, rel=0.06)
+    blurred = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.005 * float(face_height(points))), np.uint8)
+    assert sharpness(blurred, onto(0), points) < 0.93 * own
+
+
+def onto(angle: float, middle: Any = (0, 0)) -> Any:
+    import cv2
+
+    return np.asarray(cv2.getRotationMatrix2D([float(n) for n in middle], angle, 1.0), np.float32)
 
 
 def test_large_faces_are_scaled_and_doubtful_ones_left_out() -> None:
