@@ -20,8 +20,8 @@ _NOISE = 0.3
 def sharpness(crop: Picture, placement: Floats, landmarks: Floats) -> float:
     """Fine details of a lower face over its coarse ones (differences of Gaussians), 0.4 to 0.6 on usual pictures.
 
-    `crop` uint8 [h, w, 3], `placement` [2, 3] the map to it from a frame, `landmarks` [468, 2] the mesh in that frame. A
-    blur of half a percent of the face height (standard deviation) takes a tenth of it; teeth add to it, so that only
+    `crop` uint8 [h, w, 3], `placement` [2, 3] the map to it from a frame, `landmarks` [468, 2] the mesh in that frame.
+    A blur of half a percent of the face height (standard deviation) takes a tenth of it; teeth add to it, so that only
     mouths of like shapes compare.
     """
     import cv2
