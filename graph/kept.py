@@ -7,7 +7,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from graph.spec import GraphSpec
 
 #: Bytes kept; what was used least recently goes first.
 KEEP = 8_000_000_000
+#: How names of results begin that are being made, and seconds after which nobody makes them any more.
+PART, LEFT_AFTER = "part-", 7 * 86_400
 
 def home() -> Path:
     """Where graphrun keeps what it made or fetched: `GRAPHRUN_HOME`, else `~/.cache/graphrun`."""
@@ -27,7 +31,7 @@ def make(target: Path, run: Callable[[Path], Report], may_keep: Callable[[], boo
     """Have a run write beside its target, and put it in place when it is whole and may be kept."""
     target.parent.mkdir(parents=True, exist_ok=True)
     tidy(target.parent)
-    spare = target.with_name(f"part-{secrets.token_hex(4)}-{target.name}")
+    spare = target.with_name(f"{PART}{secrets.token_hex(4)}-{target.name}")
     try:
         report = run(spare)
         if report.status == "done" and not spare.exists():
@@ -96,24 +100,40 @@ def content(path: Path) -> str:
 
 
 def tidy(folder: Path, keep: int = KEEP) -> None:
-    """Remove what was used least recently, down to `keep` bytes."""
-    sizes = {one: _size(one) for one in folder.iterdir()}
+    """Remove what was used least recently, down to `keep` bytes, and what runs that were killed left half made."""
+    used = {one: when for one in folder.iterdir() if (when := _used(one)) is not None}
+    for one in [one for one in used if one.name.startswith(PART)]:
+        if used.pop(one) < time.time() - LEFT_AFTER:
+            _remove(one)
+    sizes = {one: _size(one) for one in used}
     total = sum(sizes.values())
-    for one in sorted(sizes, key=lambda entry: entry.stat().st_mtime):
+    for one in sorted(sizes, key=lambda entry: used[entry]):
         if total <= keep:
             return
         total -= sizes[one]
         _remove(one)
 
 
+def _used(path: Path) -> float | None:
+    """When a result was used last; None where another run has removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-    return path.stat().st_size
+    inside = path.rglob("*") if path.is_dir() else [path]
+    total = 0
+    for one in inside:
+        with suppress(FileNotFoundError):
+            total += one.stat().st_size if one.is_file() else 0
+    return total
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+    if not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):  # another run removes it as well
+        shutil.rmtree(path)
