@@ -58,6 +58,28 @@ def test_skin_stays_in_the_light_of_the_frame(person: Person, tmp_path: Any) -> 
     assert len({out[y - 40 : y + 40, x[0] : x[1]].tobytes() for out in outs}) > 20
 
 
+def test_light_that_plays_along_the_jaw_does_not_play_on_the_face(tmp_path: Any) -> None:
+    import cv2
+
+    # neck, collar and the rim of the jaw are lighter or darker in each bank, every side by itself; the face is the same
+    frame, points = portrait(), mesh()
+    outline = cv2.convexHull(points.round().astype(np.int32))
+    face = cv2.fillConvexPoly(np.zeros(frame.shape[:2], np.uint8), outline, 1)
+    y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
+    sides = (y > points[152, 1] - 20, x < points[172, 0], x > points[397, 0])
+    beyond = [(cv2.erode(face, np.ones((13, 13))) == 0) & side for side in sides]
+    random = np.random.default_rng(8)
+    outs = []
+    for index in range(8):
+        shift = np.select(beyond, [float(n) for n in random.uniform(-14, 14, 3)], 0.0)[..., None]
+        lit = np.clip(frame + shift, 0, 255).astype(np.uint8)
+        with Survey(survey_of([lit] * 2, np.stack([points] * 2), tmp_path / str(index))) as survey:
+            drawer = open_drawer("rewrite", survey, path_of(np.zeros((5, 4))), Fraction(25))
+            outs.append(drawn_frame(drawer, 0, frame, points).astype(np.float32))
+    inner = (cv2.erode(face, np.ones((41, 41))) > 0) & (y > points[2, 1])
+    assert np.std(outs, 0)[inner].mean() < 0.4  # told from a line around the mouth: 1.6
+
+
 def test_warp_opens_and_shuts_a_still(tmp_path: Any) -> None:
     folder = survey_of([portrait()] * 3, np.stack([mesh()] * 3), tmp_path)
     with Survey(folder) as survey:
