@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graph.stage import Array, Packet, Stage
+from graph.stage import Array, Caps, Packet, Stage
 from models.faces import COLUMNS, MOST_FACES
 from models.faces.names import DetectorName
 from models.onnx import check_device
+from stages.media.planes import reading
 
 if TYPE_CHECKING:
     from models.faces.detector import Detector
@@ -23,7 +24,8 @@ class Detect(Stage):
     tells from where), or their ONNX file is named as `weights`. `size` is the longer side of the picture that the
     network sees. With `every: n` only each n-th frame is searched and the others get no rows: `track` and `mesh` follow
     faces between. With `batch:` the frames of a task are searched in one run of a network that takes several. Holds no
-    state, so `workers` may be many.
+    state, so `workers` may be many. `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with
+    `pixels: source`.
     """
 
     reads = {"frame": Array(np.uint8, "h w 3")}
@@ -39,6 +41,7 @@ class Detect(Stage):
         device: str = "auto",
         weights: str | None = None,
         threads: int | None = None,
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score has to be between 0 and 1, not {score}")
@@ -55,6 +58,8 @@ class Detect(Stage):
         self.device = check_device(device)
         self.weights = weights
         self.threads = threads
+        self.pixels = pixels
+        self.reads = reading(Detect.reads, pixels)
         self.detector: Detector | None = None
 
     def open(self) -> None:
@@ -72,6 +77,13 @@ class Detect(Stage):
         if self.weights is None and (notice := licence_of(self.model)):
             self.notes.append(notice)
 
+    def configure(self, caps: Caps) -> Caps:
+        """Learns how the pictures lie in memory."""
+        from stages.media.region import canvas_of
+
+        self._canvas = canvas_of(caps, self.pixels)
+        return Caps()
+
     def about(self) -> dict[str, Any]:
         if self.detector is None:
             return {}
@@ -83,6 +95,8 @@ class Detect(Stage):
 
     def process_batch(self, packets: Sequence[Packet]) -> None:
         """Find the faces of several frames, together where the network takes several pictures at once."""
+        from stages.media.view import picture_of
+
         assert self.detector is not None
         looked = []
         for packet in packets:
@@ -90,7 +104,8 @@ class Detect(Stage):
                 self.pass_through(packet)
             else:
                 looked.append(packet)
-        for packet, faces in zip(looked, self.detector.each([one.frame for one in looked]), strict=True):
+        pictures = [picture_of(packet, self._canvas, self.pixels) for packet in looked]
+        for packet, faces in zip(looked, self.detector.each(pictures), strict=True):
             packet.faces = faces
             self.counts["detected"] += 1
             self.counts["faces"] += len(faces)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graph.stage import Array, Packet, Stage
-from models.faces import COLUMNS, MOST_FACES, Floats
+from graph.stage import Array, Caps, Packet, Stage
+from models.faces import COLUMNS, MOST_FACES, Floats, Frame
 from models.onnx import check_device
+from stages.media.planes import reading
 
 if TYPE_CHECKING:
     from models.faces.follow import Follower
+    from models.faces.view import View
 
 POINTS = 468
 
@@ -23,7 +25,8 @@ class FaceMesh(Stage):
     detections), its box is the one around the mesh. `ids` are what `track` takes as `face: track=ID`: they count from 0
     in the order of appearance, also over scene cuts, and a hidden face keeps its own for `bridge` seconds.
 
-    Counts `faces` and `scene_cuts`.
+    `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`. Counts `faces` and
+    `scene_cuts`.
     """
 
     reads = {
@@ -38,7 +41,12 @@ class FaceMesh(Stage):
     stateful = True
 
     def __init__(
-        self, bridge: float = 1.0, smooth: bool = True, device: str = "auto", threads: int | None = None
+        self,
+        bridge: float = 1.0,
+        smooth: bool = True,
+        device: str = "auto",
+        threads: int | None = None,
+        pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         if bridge < 0:
             raise ValueError(f"bridge has to be a number of seconds, not {bridge}")
@@ -48,6 +56,8 @@ class FaceMesh(Stage):
         self.smooth = smooth
         self.device = check_device(device)
         self.threads = threads
+        self.pixels = pixels
+        self.reads = reading(FaceMesh.reads, pixels)
 
     def open(self) -> None:
         from models.faces.cuts import CutDetector
@@ -59,18 +69,26 @@ class FaceMesh(Stage):
         self.tracker = FaceTracker(self.bridge)
         self.followers: dict[int, Follower] = {}
 
+    def configure(self, caps: Caps) -> Caps:
+        """Learns how the pictures lie in memory."""
+        from stages.media.region import canvas_of
+
+        self._canvas = canvas_of(caps, self.pixels)
+        return Caps()
+
     def about(self) -> dict[str, Any]:
         return {"model": "face_landmark", "provider": self.mesh.network.provider}
 
     def process(self, packet: Packet) -> None:
         from models.faces.mesh import face_of_landmarks
+        from stages.media.view import picture_of
 
-        time = float(packet.time)
-        if self.cuts.cut(packet.frame):
+        time, picture = float(packet.time), picture_of(packet, self._canvas, self.pixels)
+        if self.cuts.cut(picture):
             self.counts["scene_cuts"] += 1
             self.tracker.reset()
-        ids = self.tracker.update(packet.frame, packet.faces, time)
-        meshes = self._meshes(packet, ids, time)
+        ids = self.tracker.update(picture, packet.faces, time)
+        meshes = self._meshes(picture, packet.faces, ids, time)
         rows = []
         for one, landmarks in meshes.items():
             detected = packet.faces[ids.index(one)] if one in ids else None
@@ -80,7 +98,7 @@ class FaceMesh(Stage):
         packet.ids = np.array(list(meshes), np.int32)
         packet.meshes = np.array(list(meshes.values()), np.float32).reshape(-1, POINTS, 2)
 
-    def _meshes(self, packet: Packet, ids: list[int], time: float) -> dict[int, Floats]:
+    def _meshes(self, picture: Frame | View, faces: Floats, ids: list[int], time: float) -> dict[int, Floats]:
         """The landmarks of every face that is known and seen, by id, those detected in this frame first."""
         from models.faces.boxes import around, overlap
         from models.faces.follow import SAME, Follower
@@ -90,8 +108,8 @@ class FaceMesh(Stage):
         for one in [*ids, *(one for one in self.followers if one not in ids)][:MOST_FACES]:
             if one not in self.followers:
                 self.followers[one] = Follower(self.mesh, bridge=self.bridge, smooth=self.smooth)
-            detection = packet.faces[ids.index(one)] if one in ids else None
-            landmarks = self.followers[one].step(packet.frame, time, detection)
+            detection = faces[ids.index(one)] if one in ids else None
+            landmarks = self.followers[one].step(picture, time, detection)
             if landmarks is None:
                 continue
             boxes = [around(other) for other in meshes.values()]

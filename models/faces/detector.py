@@ -11,6 +11,7 @@ import numpy as np
 from models.faces import MOST_FACES, Floats, Frame
 from models.faces.boxes import area, suppress
 from models.faces.letterbox import Letterbox, fit
+from models.faces.view import View
 from models.onnx import Network
 
 Outputs = Mapping[str, Floats]
@@ -25,7 +26,7 @@ class Candidates(NamedTuple):
 
 
 class Detector(ABC):
-    """Finds faces: `detector(frame)` gives `faces` [n, 15], largest first.
+    """Finds faces: `detector(picture)` gives `faces` [n, 15], largest first.
 
     `size` is the longer side of the network's input; what is found scores at least `score`, and of two that overlap by
     more than `nms` (intersection over union) the better one stays.
@@ -65,16 +66,16 @@ class Detector(ABC):
     def decode(self, outputs: Outputs, height: int, width: int) -> Candidates:
         """What the network's outputs for an input of that size say, above `self.score`; not yet suppressed."""
 
-    def __call__(self, frame: Frame) -> Floats:
-        tensor, place = self.prepare(frame)
+    def __call__(self, picture: Frame | View) -> Floats:
+        tensor, place = self.prepare(picture)
         found = self.decode(self.network.run(tensor), tensor.shape[2], tensor.shape[3])
         return self._rows(self.suppress(found), place)
 
-    def each(self, frames: Sequence[Frame]) -> list[Floats]:
-        """The `faces` of frames of one size, by one run of the network where it takes several pictures at once."""
-        if len(frames) < 2 or not self.network.takes_several:
-            return [self(frame) for frame in frames]
-        shown = [(tensor.copy(), place) for tensor, place in map(self.prepare, frames)]
+    def each(self, pictures: Sequence[Frame | View]) -> list[Floats]:
+        """The `faces` of pictures of one size, by one run of the network where it takes several pictures at once."""
+        if len(pictures) < 2 or not self.network.takes_several:
+            return [self(picture) for picture in pictures]
+        shown = [(tensor.copy(), place) for tensor, place in map(self.prepare, pictures)]
         outputs = self.network.run(np.concatenate([tensor for tensor, _ in shown]))
         height, width = shown[0][0].shape[2:]
         found = []
@@ -83,13 +84,13 @@ class Detector(ABC):
             found.append(self._rows(self.suppress(self.decode(own, height, width)), place))
         return found
 
-    def prepare(self, frame: Frame) -> tuple[Floats, Letterbox]:
-        """The network's input [1, 3, h, w] for a frame, in a buffer that the next call overwrites; where it lies."""
-        height, width = self._fixed or self._shape_for(*frame.shape[:2])
+    def prepare(self, picture: Frame | View) -> tuple[Floats, Letterbox]:
+        """The network's input [1, 3, h, w] for a picture, in a buffer that the next call overwrites; where it lies."""
+        height, width = self._fixed or self._shape_for(*picture.shape[:2])
         if self._canvas.shape[:2] != (height, width):
             self._canvas = np.zeros((height, width, 3), np.uint8)
             self._tensor = np.zeros((1, 3, height, width), np.float32)
-        place = fit(frame, self._canvas, centred=self.centred)
+        place = fit(picture, self._canvas, centred=self.centred)
         planes = self._canvas.transpose(2, 0, 1)[:: -1 if self.bgr else 1]
         np.subtract(planes, np.array(self.mean, np.float32).reshape(3, 1, 1), out=self._tensor[0])
         self._tensor *= np.float32(self.factor)

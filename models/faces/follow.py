@@ -6,6 +6,7 @@ from models.faces import Floats, Frame
 from models.faces.boxes import area, around, overlap
 from models.faces.mesh import Mesh, Region, region_of_face, region_of_landmarks
 from models.faces.smooth import LandmarkFilter
+from models.faces.view import View
 
 #: presence from which on a mesh counts as a face, and below which a followed one is lost
 PRESENCE = 0.5
@@ -47,15 +48,15 @@ class Follower:
         self._region, self.presence = None, 0.0
         return True
 
-    def step(self, frame: Frame, time: float, detection: Floats | None) -> Floats | None:
+    def step(self, picture: Frame | View, time: float, detection: Floats | None) -> Floats | None:
         """The landmarks [468, 2] at `time` (seconds), or None; `detection` is this face's row [15] in this frame."""
         if self.seen is not None and time - self.seen > self.bridge:
             self._region = None
         if detection is not None and self._slipped(detection):
             self._region = None
-        found = self.mesh(frame, self._region) if self._region else None
+        found = self.mesh(picture, self._region) if self._region else None
         if (found is None or found[1] < PRESENCE) and detection is not None:
-            found = self._start(frame, detection)
+            found = self._start(picture, detection)
         self.presence = found[1] if found else 0.0
         if found is None or found[1] < PRESENCE:
             return None
@@ -67,13 +68,13 @@ class Follower:
         self._box = around(landmarks)
         return self._filter(landmarks, time, float(area(self._box)) ** 0.5) if self._filter else landmarks
 
-    def _start(self, frame: Frame, detection: Floats) -> tuple[Floats, float]:
+    def _start(self, picture: Frame | View, detection: Floats) -> tuple[Floats, float]:
         """The mesh of a detection, in two steps: the second looks where the first found it, as all later frames do."""
         self._region = None
-        landmarks, presence = self.mesh(frame, region_of_face(detection))
+        landmarks, presence = self.mesh(picture, region_of_face(detection))
         if presence < PRESENCE:
             return landmarks, presence
-        return self.mesh(frame, region_of_landmarks(landmarks))
+        return self.mesh(picture, region_of_landmarks(landmarks))
 
     def _slipped(self, detection: Floats) -> bool:
         return self._box is not None and float(overlap(self._box[None], detection[None])[0, 0]) < SLIPPED

@@ -6,11 +6,15 @@ misses what is unusual. A part of "Attention Mesh: High-fidelity Face Mesh Predi
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from models.faces import Floats, Frame
-from models.faces.mesh import INPUT, region_of_landmarks, seen
+from models.faces.mesh import INPUT, region_of_landmarks
+from models.faces.view import View, view_of
 from models.faces.weights import embedded
 from models.onnx import open_network
+
+Cells = npt.NDArray[np.intp]
 
 #: points of the mesh in the order in which the network gives them: outer edge, inner edge, and two lines between
 POINTS = (
@@ -22,6 +26,8 @@ POINTS = (
 #: pixels of the picture for a cell of the map of features; the sides of that map and of the window out of it, in cells
 _CELL = 4
 _MAP, _WINDOW = INPUT // _CELL, 16
+#: how many cells before and after one the network's first layers look at for it
+_BEFORE, _AFTER = 1, 2
 #: how much larger than the box around the lips the window is
 _MARGIN = 1.5
 _LIPS = np.array(POINTS)
@@ -30,27 +36,56 @@ _CELLS = np.stack(np.meshgrid(*[np.arange(_WINDOW) + 0.5] * 2), -1)
 
 
 class LipMesh:
-    """The network. `lips(frame, landmarks)` gives the landmarks with other lips."""
+    """The network. `lips(picture, landmarks)` gives the landmarks with other lips.
+
+    Of the picture that the network was made for only the part is looked at that the window depends on: the same to the
+    network, for a third of the work.
+    """
 
     def __init__(self, device: str = "auto", threads: int = 1) -> None:
         path, sha256 = embedded("face_lips")
-        self.network = open_network(path, device, threads=threads, sha256=sha256)
-        self._picture = np.zeros((1, 3, INPUT, INPUT), np.float32)
+        self.network = open_network(path, device, threads=threads, sha256=sha256, change=_of_any_size)
+        self._picture = np.zeros(3 * INPUT * INPUT, np.float32)
 
-    def __call__(self, frame: Frame, landmarks: Floats) -> Floats:
-        """`landmarks` [468, 2], the mesh of a face in `frame` (its pixels) → a copy in which the 80 points of the lips
-        are found anew."""
-        region = region_of_landmarks(landmarks)
-        to_frame = region.to_frame()
-        np.multiply(seen(frame, region).transpose(2, 0, 1), np.float32(1 / 255), out=self._picture[0])
+    def __call__(self, picture: Frame | View, landmarks: Floats) -> Floats:
+        """`landmarks` [468, 2], the mesh of a face in `picture` (its pixels) → a copy in which the 80 points of the
+        lips are found anew."""
+        to_frame = region_of_landmarks(landmarks).to_frame()
         window = _window((landmarks[_LIPS] - to_frame[:, 2]) @ np.linalg.inv(to_frame[:, :2]).T)
         places = _CELLS @ window[:, :2].T + window[:, 2] - 0.5
-        grid = (2 * places / (_MAP - 1) - 1).astype(np.float32)[None]
-        (found,) = self.network.session.run(None, {"image": self._picture, "grid": grid})
+        first, cells = _part(places)
+        columns, rows = cells * _CELL
+        part = self._picture[: 3 * rows * columns].reshape(1, 3, rows, columns)
+        onto = to_frame.copy()
+        onto[:, 2] += to_frame[:, :2] @ (first * _CELL)
+        view_of(picture).warped(onto, part[0])
+        grid = (2 * (places - first) / (cells - 1) - 1).astype(np.float32)[None]
+        (found,) = self.network.session.run(None, {"image": part, "grid": grid})
         inside = np.asarray(found).reshape(-1, 2) @ window[:, :2].T + window[:, 2] * _CELL
         lips = landmarks.astype(np.float32)
         lips[_LIPS] = inside @ to_frame[:, :2].T + to_frame[:, 2]
         return lips
+
+
+def _part(places: Floats) -> tuple[Cells, Cells]:
+    """First column and row, and columns and rows, of the cells that features at places [..., 2] are made of.
+
+    They are taken between two cells each way, and a cell's own depend on the pixels of one before it and two after.
+    """
+    around = places.reshape(-1, 2)
+    first = np.clip(np.floor(around.min(0)).astype(int) - _BEFORE, 0, _MAP - _BEFORE - _AFTER)
+    last = np.clip(np.floor(around.max(0)).astype(int) + 1 + _AFTER, first + _BEFORE + _AFTER, _MAP - 1)
+    return first, last + 1 - first
+
+
+def _of_any_size(model: bytes) -> bytes:
+    """The network with an input of any height and width."""
+    import onnx
+
+    proto = onnx.load_from_string(model)
+    for size, name in zip(proto.graph.input[0].type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
+        size.dim_param = name
+    return bytes(proto.SerializeToString())
 
 
 def _window(points: Floats) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from models.faces import Floats, Frame
 from models.faces.boxes import around
 from models.faces.detector import sigmoid
+from models.faces.view import View, view_of
 from models.faces.weights import embedded
 from models.onnx import open_network
 
@@ -72,55 +73,18 @@ def face_of_landmarks(landmarks: Floats, score: float) -> Floats:
 
 
 class Mesh:
-    """The network. `mesh(frame, region)` gives landmarks [468, 2] in the frame's pixels and a face's presence, 0..1."""
+    """The network. `mesh(picture, region)` gives landmarks [468, 2] in its pixels and a face's presence, 0..1."""
 
     def __init__(self, device: str = "auto", threads: int = 1) -> None:
         path, sha256 = embedded("face_landmark")
         self.network = open_network(path, device, threads=threads, sha256=sha256)
         self._tensor = np.zeros((1, 3, INPUT, INPUT), np.float32)
 
-    def __call__(self, frame: Frame, region: Region) -> tuple[Floats, float]:
+    def __call__(self, picture: Frame | View, region: Region) -> tuple[Floats, float]:
         to_frame = region.to_frame()
-        np.multiply(seen(frame, region).transpose(2, 0, 1), np.float32(1 / 255), out=self._tensor[0])
+        view_of(picture).warped(to_frame, self._tensor[0])
         outputs = self.network.run(self._tensor).values()
         points = next(value for value in outputs if value.size == POINTS * 3).reshape(POINTS, 3)[:, :2]
         logit = next(value for value in outputs if value.size == 1)
         landmarks = points @ to_frame[:, :2].T + to_frame[:, 2]
         return np.asarray(landmarks, np.float32), float(sigmoid(logit.ravel())[0])
-
-
-def seen(frame: Frame, region: Region) -> Frame:
-    """The region as the network sees it, [192, 192, 3].
-
-    A large region is first shrunk by a whole factor, averaging: sampling it directly would pick some of its pixels and
-    pass their noise on to the landmarks.
-    """
-    import cv2
-
-    to_frame = region.to_frame()
-    shrink = int(region.side / INPUT)
-    if shrink >= 2:
-        frame, to_frame = _shrunk(frame, region, to_frame, shrink)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(frame, to_frame, (INPUT, INPUT), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, np.uint8)
-
-
-def _shrunk(frame: Frame, region: Region, to_frame: Floats, factor: int) -> tuple[Frame, Floats]:
-    """The part of the frame that holds the region, a whole factor smaller, and the map from the input to its pixels."""
-    import cv2
-
-    height, width = frame.shape[:2]
-    reach = region.side * (abs(np.cos(region.angle)) + abs(np.sin(region.angle))) / 2
-    x0 = int(np.clip(region.x - reach, 0, width - factor))
-    y0 = int(np.clip(region.y - reach, 0, height - factor))
-    columns = max(min(int(np.ceil(2 * reach)) + factor, width - x0) // factor, 1)
-    rows = max(min(int(np.ceil(2 * reach)) + factor, height - y0) // factor, 1)
-    part = frame[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
-    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
-    inner = to_frame.copy()
-    inner[:, 2] -= [x0, y0]
-    inner /= factor
-    # pixel i of the small picture covers pixels i·factor … i·factor + factor - 1: its centre lies between them
-    inner[:, 2] += 0.5 / factor - 0.5
-    return np.asarray(small, np.uint8), inner

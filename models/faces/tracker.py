@@ -8,6 +8,7 @@ import numpy as np
 
 from models.faces import Floats, Frame
 from models.faces.boxes import overlap
+from models.faces.view import View
 
 #: what overlap, distance (in sizes of the face) and looks (0 the same, 1 nothing in common) weigh against each other
 WEIGHTS = (1.0, 0.5, 1.5)
@@ -61,13 +62,13 @@ class FaceTracker:
         """Forget all faces: a new scene."""
         self.tracks.clear()
 
-    def update(self, frame: Frame, faces: Floats, time: float) -> list[int]:
-        """The id of each row of `faces` [n, 15] of the frame at `time` (seconds)."""
+    def update(self, picture: Frame | View, faces: Floats, time: float) -> list[int]:
+        """The id of each row of `faces` [n, 15] of the picture at `time` (seconds)."""
         for track in [track for track in self.tracks.values() if time - track.seen > self.bridge]:
             del self.tracks[track.id]
         if not len(faces):
             return []
-        looks = [looks_of(frame, face) for face in faces]
+        looks = [looks_of(picture, face) for face in faces]
         known = list(self.tracks.values())
         pairs = _pairs(_costs(known, faces, looks, time))
         ids = []
@@ -83,11 +84,11 @@ class FaceTracker:
         return ids
 
 
-def looks_of(frame: Frame, face: Floats) -> Floats:
+def looks_of(picture: Frame | View, face: Floats) -> Floats:
     """What a face [15] and what is around it look like: a histogram [192] of colours that sums to 1."""
     import cv2
 
-    height, width = frame.shape[:2]
+    height, width = picture.shape[:2]
     x0, y0, x1, y1 = face[:4]
     wide, high = (x1 - x0) * 0.25, (y1 - y0) * 0.5
     left, right = np.clip([x0 - wide, x1 + wide], 0, width).astype(int)
@@ -95,7 +96,7 @@ def looks_of(frame: Frame, face: Floats) -> Floats:
     if right - left < 2 or bottom - top < 2:
         return np.full(192, 1 / 192, np.float32)
     step_y, step_x = max((bottom - top) // 48, 1), max((right - left) // 48, 1)
-    part = np.ascontiguousarray(frame[top:bottom:step_y, left:right:step_x])
+    part = np.ascontiguousarray(picture[top:bottom:step_y, left:right:step_x])
     colours = cv2.cvtColor(part, cv2.COLOR_RGB2YCrCb)
     bins = cv2.calcHist([colours], [0, 1, 2], None, [3, 8, 8], [0, 256, 80, 208, 64, 192])
     return np.asarray(bins.ravel() / max(bins.sum(), 1), np.float32)

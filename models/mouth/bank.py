@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.faces.view import View
 from models.mouth.geometry import JAW, LOWER_OUTER, POSE_SCALE, SCALE, UPPER_OUTER, Floats, face_height, measure, pose
 from models.mouth.sharpness import sharpness
 
@@ -59,7 +60,7 @@ class Gathering:
         self._features = np.zeros((64, 7), np.float32)
         self._apart = np.full((64, 64), np.inf, np.float32)
 
-    def offer(self, frame: Picture, landmarks: Floats, index: int, time: float, presence: float) -> bool:
+    def offer(self, frame: Picture | View, landmarks: Floats, index: int, time: float, presence: float) -> bool:
         """Look at frame `index`, RGB, with landmarks [468, 2]; returns whether its mouth entered."""
         if presence < LEAST_PRESENCE or not np.isfinite(landmarks).all():
             return False
@@ -186,7 +187,7 @@ def _area(box: tuple[int, int, int, int], size: int) -> int:
     return round((box[2] - box[0]) * k) * round((box[3] - box[1]) * k)
 
 
-def _cut(frame: Picture, box: tuple[int, int, int, int], size: int) -> tuple[Picture, Floats]:
+def _cut(frame: Picture | View, box: tuple[int, int, int, int], size: int) -> tuple[Picture, Floats]:
     import cv2
 
     left, top, right, bottom = box

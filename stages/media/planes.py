@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from graph.stage import Array, Field
 
 Picture = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -21,6 +23,9 @@ PLANAR = re.compile(r"yuv(4\d\d)p(?:(\d+)le)?")
 STEPS = {"444": (1, 1), "440": (2, 1), "422": (1, 2), "420": (2, 2), "411": (1, 4), "410": (4, 4)}
 
 RGB = "rgb24"
+
+#: the field of pictures as the file has them
+PLANES = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,12 @@ def carried(pixels: str) -> str | None:
     # JPEG's own names say full range, which the colour facts say as well
     name = pixels.replace("yuvj", "yuv")
     return name if PLANAR.fullmatch(name) else None
+
+
+def reading(reads: Mapping[str, Field], pixels: Literal["rgb", "source"]) -> dict[str, Field]:
+    """What a stage reads that looks at `frame`; with `source` at the `planes` of a `decode` with `pixels: source`."""
+    rest = {name: kind for name, kind in reads.items() if name != "frame"}
+    return dict(reads) if pixels == "rgb" else {"planes": PLANES, **rest}
 
 
 def bits_of(pixels: str) -> int:

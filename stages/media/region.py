@@ -8,8 +8,9 @@ kernel.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -46,19 +47,41 @@ class Canvas:
 
     def see(self, image: Picture, box: Box) -> Picture:
         """The pixels of a box, uint8 (h, w, 3) RGB; of a picture in RGB they are a view."""
-        import cv2
-
         if self.layout.is_rgb:
             return image.reshape(self.layout.shape)[box.top : box.bottom, box.left : box.right]
-        shape = box.bottom - box.top, box.right - box.left
         luma, *chroma = samples_of(image, self.layout)
         planes = [self._taken("luma", luma[box.top : box.bottom, box.left : box.right])]
         planes += [self._at_full_size(name, plane, box) for name, plane in zip("uv", chroma, strict=True)]
-        yuv = cv2.merge(planes, dst=self._work("yuv", (*shape, 3)))
-        rgb = cv2.transform(yuv, self._back, dst=self._work("rgb", (*shape, 3)))
+        return self.shown(planes)
+
+    def shown(self, planes: Sequence[Floats]) -> Picture:
+        """Luma and chroma of one size (h, w), in the units of the samples, as RGB uint8 (h, w, 3)."""
+        import cv2
+
+        shape = (*planes[0].shape, 3)
+        yuv = cv2.merge(planes, dst=self._work("yuv", shape))
+        rgb = cv2.transform(yuv, self._back, dst=self._work("rgb", shape))
         if self._tones is not None:
             rgb = self._tones.result().there(rgb / np.float32(255))
-        return np.asarray(cv2.convertScaleAbs(np.maximum(rgb, 0, out=rgb)), np.uint8)
+        cv2.threshold(rgb, 0, 0, cv2.THRESH_TOZERO, dst=rgb)
+        return np.asarray(cv2.convertScaleAbs(rgb), np.uint8)
+
+    def spread(self, yuv: Samples, out: Floats) -> None:
+        """Fill `out` (3, h, w) with red, green and blue, 0..1, of luma and chroma (h, w, 3)."""
+        import cv2
+
+        if self._tones is not None:
+            rgb = self.shown([np.asarray(plane, np.float32) for plane in cv2.split(yuv)])
+            np.multiply(rgb.transpose(2, 0, 1), np.float32(1 / 255), out=out)
+            return
+        whole = 255 if yuv.dtype == np.uint8 else 65535
+        coded = cv2.transform(yuv, self._back * (whole / 255))
+        np.multiply(coded.transpose(2, 0, 1), np.float32(1 / whole), out=out)
+
+    def lightness(self, luma: Samples) -> Floats:
+        """Samples of luma as 0..255 from black to white."""
+        row = self._rows[0]
+        return np.asarray((luma - np.float32(row[3])) / np.float32(row[:3].sum()), np.float32)
 
     def draw(self, image: Picture, placed: Placed) -> None:
         """Mix a drawing into `image`, as far as its mask says.
@@ -97,13 +120,17 @@ class Canvas:
         down, across = self.layout.steps
         if (down, across) == (1, 1):
             return self._taken(name, plane[box.top : box.bottom, box.left : box.right])
-        top, left = max(box.top // down - 1, 0), max(box.left // across - 1, 0)
-        part = self._taken("few", plane[top : -(-box.bottom // down) + 1, left : -(-box.right // across) + 1])
-        x, y = box.left / across - left, (box.top + 0.5) / down - 0.5 - top
-        onto = np.array([[1 / across, 0, x], [0, 1 / down, y]])
-        size = (box.right - box.left, box.bottom - box.top)
-        full, flags = self._work(name, size[::-1]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(part, onto, size, full, flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        top, left = max(box.top // down - 1, 0), box.left // across
+        few = self._taken("few", plane[top : -(-box.bottom // down) + 1, left : -(-box.right // across) + 1])
+        # between rows chroma lies as cv2.resize has it, but not between columns
+        rows = cv2.resize(few, (few.shape[1], few.shape[0] * down), interpolation=cv2.INTER_LINEAR)
+        full = self._work(name, (rows.shape[0], rows.shape[1] * across))
+        full[:, ::across] = rows
+        for step in range(1, across):
+            between = cv2.addWeighted(rows[:, :-1], 1 - step / across, rows[:, 1:], step / across, 0)
+            full[:, step:-across:across], full[:, step - across] = between, rows[:, -1]
+        y, x = box.top - top * down, box.left - left * across
+        return full[y : y + box.bottom - box.top, x : x + box.right - box.left]
 
     def _on_chroma(self, placed: Placed) -> Placed:
         """The same with whole samples of chroma: nothing more is drawn, but for what lies beyond an odd edge."""
@@ -163,11 +190,16 @@ def canvas_of(caps: Caps, pixels: Literal["rgb", "source"]) -> Canvas:
         layout, colour = Layout(**caps.stream["layout"]), caps.stream["colour"]
         tones = None
         if is_hdr(colour) and not layout.is_rgb:
-            # libswscale takes seconds to find the map, for which stages need not wait in turn
-            tones = ThreadPoolExecutor(1).submit(Tones, caps.stream["video"])
+            tones = _tones_of(caps.stream["video"])
         return Canvas(layout, colour, tones)
     height, width, _ = caps.shapes["frame"]
     return Canvas(Layout(RGB, width, height), NOTHING_SAID)
+
+
+@cache
+def _tones_of(video: str) -> Future[Tones]:
+    """The tones of a video, once for all stages of a process: libswscale takes seconds to find the map."""
+    return ThreadPoolExecutor(1).submit(Tones, video)
 
 
 def _triangle(offsets: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:

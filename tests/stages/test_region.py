@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from media_files import Clip, Picture, psnr, write_clip
+from media_files import Clip, Picture, psnr, write_clip, write_pq
 
 from graph.stage import Caps, infer_caps, run_stage
 from models.mouth.cut import Box
@@ -28,7 +27,6 @@ from person import mesh, portrait
 BT709 = {"colorspace": 1, "color_range": 1, "color_primaries": 1, "color_trc": 1}
 BT601_FULL = {"colorspace": 5, "color_range": 2, "color_primaries": 5, "color_trc": 1}
 BT2020 = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 14}
-PQ = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 16}
 SAID: Colour = {"matrix": "bt709", "range": "limited", "primaries": None, "transfer": None}
 FACE = {"found": True, "score": 0.9, "cut": False, "id": 0}
 
@@ -204,31 +202,8 @@ def test_a_face_partly_outside_is_drawn_alike(part: str) -> None:
 
 @pytest.fixture(scope="module")
 def hdr(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A frame in PQ of a face as bright as in a studio: diffuse white at 203 cd/m² (ITU-R BT.2408)."""
-    light = (texture(0, 192, 160) / 255) ** 2.4 @ TO_2020.T * 203 / 10_000
-    part = light**0.1593017578125
-    codes = ((0.8359375 + 18.8515625 * part) / (1 + 18.6875 * part)) ** 78.84375
-    luma = codes @ np.array([0.2627, 0.6780, 0.0593])
-    chroma = (codes[..., 2] - luma) / 1.8814, (codes[..., 0] - luma) / 1.4746
-    frame: Any = av.VideoFrame(192, 160, "yuv444p10le")
-    for plane, values in zip(frame.planes, (64 + 876 * luma, *(512 + 896 * one for one in chroma)), strict=True):
-        np.frombuffer(plane, "<u2").reshape(160, -1)[:, :192] = np.rint(values)
-    path = tmp_path_factory.mktemp("hdr") / "in.mp4"
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 192, 160, "yuv420p10le"
-        for name, value in PQ.items():
-            setattr(stream.codec_context, name, value)
-        stream.codec_context.options = {"crf": "2"}
-        coded = frame.reformat(format="yuv420p10le")
-        coded.pts, coded.time_base = 0, Fraction(1, 25)
-        container.mux(stream.encode(coded))
-        container.mux(stream.encode(None))
-    return path
-
-
-#: from linear BT.709 to linear BT.2020 (ITU-R BT.2087)
-TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    """A frame in PQ of a part of a face."""
+    return write_pq(tmp_path_factory.mktemp("hdr") / "in.mp4", [texture(0, 192, 160)])
 
 
 @pytest.mark.slow
