@@ -127,6 +127,11 @@ def target_scores(got: Mouths, path: MouthPath, shut_below: float) -> dict[str, 
     return scores
 
 
+def touching(reference: Mouths) -> float:
+    """The aperture, over the face height, below which lips touch in a video whose source (or itself) is `reference`."""
+    return max(TOUCHING, float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE)))
+
+
 def sheet(output: str, landmarks: Floats, path: Path, columns: int = 8, lines: int = 6) -> None:
     """A page of mouths at full size, evenly over the video, as PNG."""
     import cv2
@@ -160,8 +165,7 @@ def score(output: str, target: str | None, truth: str | None, source: str | None
     scores: dict[str, Any] = {"output": output, "frames": len(got.times), "with_face": round(float(found.mean()), 3)}
     reference = mouths(source) if source else got
     if target:
-        shut = max(TOUCHING, float(np.nanpercentile(reference.measures[:, 0], _PERCENTILE)))
-        scores["target"] = target_scores(got, MouthPath.read(target), shut)
+        scores["target"] = target_scores(got, MouthPath.read(target), touching(reference))
     if truth:
         real = mouths(truth)
         known = np.isfinite(real.measures[:, 0])
