@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -10,7 +12,8 @@ def without_prelu(model: bytes) -> bytes:
 
     ONNX Runtime's own goes through the values one by one, with a branch for the sign that no processor can foresee: it
     took more than half of the time of a face mesh. Here a·x + (1 - a)·max(x, 0) are two convolutions of 1×1, one a
-    channel, which stay in the blocked layout of the convolutions around them.
+    channel, which stay in the blocked layout of the convolutions around them. With no slope above one the maximum is
+    taken of (1 - a)·x, which is the same, and which the convolution does in passing.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -25,14 +28,16 @@ def without_prelu(model: bytes) -> bytes:
             continue
         values = numpy_helper.to_array(slope).astype(np.float32).reshape(-1, 1, 1, 1)
         given, result = node.input[0], node.output[0]
-        own = [f"{result}/{part}" for part in ("slope", "rest", "above", "raised", "sloped")]
+        own = [f"{result}/{part}" for part in ("slope", "rest", "first", "raised", "sloped")]
         proto.graph.initializer.append(numpy_helper.from_array(values, own[0]))
         proto.graph.initializer.append(numpy_helper.from_array(1 - values, own[1]))
-        channels = len(values)
+        each: dict[str, Any] = {"group": len(values), "kernel_shape": [1, 1]}
+        steps: list[tuple[str, list[str], dict[str, Any]]] = [("Conv", [own[1]], each), ("Relu", [], {})]
+        (first, constants, how), (then, others, so) = steps if values.max() <= 1 else steps[::-1]
         nodes += [
-            helper.make_node("Relu", [given], [own[2]]),
-            helper.make_node("Conv", [own[2], own[1]], [own[3]], group=channels, kernel_shape=[1, 1]),
-            helper.make_node("Conv", [given, own[0]], [own[4]], group=channels, kernel_shape=[1, 1]),
+            helper.make_node(first, [given, *constants], [own[2]], **how),
+            helper.make_node(then, [own[2], *others], [own[3]], **so),
+            helper.make_node("Conv", [given, own[0]], [own[4]], **each),
             helper.make_node("Add", [own[3], own[4]], [result]),
         ]
     used = {name for node in nodes for name in node.input}
@@ -40,4 +45,4 @@ def without_prelu(model: bytes) -> bytes:
     del proto.graph.node[:], proto.graph.initializer[:]
     proto.graph.node.extend(nodes)
     proto.graph.initializer.extend(kept)
-    return bytes(proto.SerializeToString())
+    return bytes(proto.SerializeToString(deterministic=True))

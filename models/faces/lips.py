@@ -44,7 +44,7 @@ class LipMesh:
 
     def __init__(self, device: str = "auto", threads: int = 1) -> None:
         path, sha256 = embedded("face_lips")
-        self.network = open_network(path, device, threads=threads, sha256=sha256, change=_of_any_size)
+        self.network = open_network(path, device, threads=threads, sha256=sha256)
         self._picture = np.zeros(3 * INPUT * INPUT, np.float32)
 
     def __call__(self, picture: Frame | View, landmarks: Floats) -> Floats:
@@ -76,16 +76,6 @@ def _part(places: Floats) -> tuple[Cells, Cells]:
     first = np.clip(np.floor(around.min(0)).astype(int) - _BEFORE, 0, _MAP - _BEFORE - _AFTER)
     last = np.clip(np.floor(around.max(0)).astype(int) + 1 + _AFTER, first + _BEFORE + _AFTER, _MAP - 1)
     return first, last + 1 - first
-
-
-def _of_any_size(model: bytes) -> bytes:
-    """The network with an input of any height and width."""
-    import onnx
-
-    proto = onnx.load_from_string(model)
-    for size, name in zip(proto.graph.input[0].type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
-        size.dim_param = name
-    return bytes(proto.SerializeToString())
 
 
 def _window(points: Floats) -> Floats:

@@ -10,8 +10,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "weights"
 EMBEDDED = {
     "face_detection_full_range": "cddbe46acdea0a48ea5f1efce0122ef1c171282bd5fae5bf813710ba39e10593",
     "face_detection_short_range": "0a1c98b3b122e5a439a04ce60ebaf1de35e36f59c3b716361fe59c5d655dd2e5",
-    "face_landmark": "ececa6169952e1729d7563f4e9fe3f21ebf2ad6bd3bacfba88aa604ad9f301c0",
-    "face_lips": "47882971e54f7c153e84d706425e0cc31893eb079b92f0ab1be4ca91a1c865bd",
+    "face_landmark": "e229fc6fd04ed3fb6e964a2c523b46cdecb206679fce6f1bbc6c7cf211663c10",
+    "face_lips": "5bc60acff0fc9ee6a4c63640455c5e32b6d7516d6f9fd7b1746af25205be575c",
 }
 
 
