@@ -98,22 +98,29 @@ def light(difference: Floats, skin: Floats, reach: float) -> Floats:
     """
     import cv2
 
-    seen = skin > 0.5
-    if not seen.any():
+    seen = np.compress((skin > 0.5).ravel(), difference.reshape(-1, 3), axis=0)
+    if not len(seen):
         return np.zeros_like(difference)
-    far = np.abs(difference - np.median(difference[seen], axis=0)).max(2)
-    weight = skin / (1 + (far / _LIGHT) ** 2)
-    told = difference * weight[..., None]
-    mean = told.sum((0, 1)) / weight.sum()
-    near = cv2.GaussianBlur(weight, (0, 0), reach) + _LITTLE
-    return np.asarray((cv2.GaussianBlur(told, (0, 0), reach) + _LITTLE * mean) / near[..., None], np.float32)
+    off = np.abs(difference - np.partition(seen, len(seen) // 2, axis=0)[len(seen) // 2])
+    far = np.maximum(np.maximum(off[..., 0], off[..., 1]), off[..., 2])
+    h, w = skin.shape
+    # what will be as smooth is told by every second cell
+    told = np.zeros((h + h % 2, w + w % 2, 4), np.float32)
+    weight = np.divide(skin, 1 + (far * (1 / _LIGHT)) ** 2, out=told[:h, :w, 3])
+    np.multiply(difference, weight[..., None], out=told[:h, :w, :3])
+    whole = np.array(cv2.sumElems(told), np.float32)
+    few = cv2.resize(told, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    few = cv2.GaussianBlur(few, (0, 0), reach / 2) + _LITTLE * whole / whole[3]
+    field = few[..., :3] / few[..., 3:]
+    return np.asarray(cv2.resize(field, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[:h, :w], np.float32)
 
 
-def restored(picture: Picture) -> Picture:
-    """`picture` uint8 [h, w, 3] with the details back that resampling it once by cubic interpolation has taken."""
+def restored(picture: Floats) -> Floats:
+    """`picture` float32 [h, w, 3] with the details back that resampling it once by cubic interpolation has taken."""
     import cv2
 
-    return np.asarray(cv2.addWeighted(picture, 1 + _LOST, cv2.GaussianBlur(picture, (3, 3), 0), -_LOST, 0), np.uint8)
+    smooth = cv2.GaussianBlur(picture, (3, 3), 0)
+    return np.asarray(cv2.addWeighted(picture, 1 + _LOST, smooth, -_LOST, 0), np.float32)
 
 
 def soften(mask: Picture, reach: int) -> Floats:
@@ -123,5 +130,17 @@ def soften(mask: Picture, reach: int) -> Floats:
     reach = max(1, reach)
     padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     away = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    rise = np.clip(away / reach, 0, 1)
-    return np.asarray(rise * rise * (3 - 2 * rise), np.float32)
+    return eased(away * (1 / reach))
+
+
+def eased(share: Floats) -> Floats:
+    """0 below 0, 1 above 1, smooth between."""
+    share = np.minimum(np.maximum(share, 0), 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def rounded(picture: Floats) -> Picture:
+    """A picture in whole levels, 0 to 255; the one given is used up."""
+    import cv2
+
+    return np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0, out=picture)), np.uint8)

@@ -40,8 +40,6 @@ POSE_SCALE = np.array([5.0, 5.0, 10.0], np.float32)
 _FROM, _TO = [13, 61, 0, 152, 14, 10], [14, 291, 13, 1, 17, 1]
 #: corners of the eyes: both of the right, both of the left
 _EYES = [33, 133, 362, 263]
-#: the share of its power by which a fit is held, so that points on one line have one too
-_HOLD = 1e-9
 
 
 def face_height(landmarks: Floats) -> Floats:
@@ -147,30 +145,16 @@ class Range:
         return np.asarray((raw - self.low) / np.maximum(self.high - self.low, 1e-6), np.float32)
 
 
-def fit_affine(source: Floats, target: Floats, stiffness: float = 0.5) -> Floats:
-    """The affine map [2, 3] that takes points [n, 2] onto points [n, 2]: between a similarity and the free affine fit.
-
-    `stiffness` 1 gives the least-squares similarity (Umeyama 1991 without reflection), 0 the least-squares affine map.
-    """
-    middle, onto = source.mean(0), target.mean(0)
-    a, b = (source - middle).astype(np.float64), (target - onto).astype(np.float64)
-    spread, common = a.T @ a, a.T @ b
-    power = spread[0, 0] + spread[1, 1]
-    free = np.linalg.solve(spread + _HOLD * power * np.eye(2), common).T
-    cos, sin = (common[0, 0] + common[1, 1]) / power, (common[0, 1] - common[1, 0]) / power
-    linear = stiffness * np.array([[cos, -sin], [sin, cos]]) + (1 - stiffness) * free
-    return np.concatenate([linear, (onto - linear @ middle)[:, None]], 1).astype(np.float32)
-
-
 def apply(affine: Floats, points: Floats) -> Floats:
     """The affine map [2, 3] on points [..., 2]."""
     return np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
 def invert(affine: Floats) -> Floats:
-    """The inverse of an affine map [2, 3]."""
-    inverse = np.linalg.inv(affine[:, :2].astype(np.float64))
-    return np.concatenate([inverse, -(inverse @ affine[:, 2:])], 1).astype(np.float32)
+    """The inverse of an affine map [2, 3]. Raises ZeroDivisionError where it has none."""
+    (a, b, x), (c, d, y) = affine.tolist()
+    k = a * d - b * c
+    return np.array([[d / k, -b / k, (b * y - d * x) / k], [-c / k, a / k, (c * x - a * y) / k]], np.float32)
 
 
 def compose(outer: Floats, inner: Floats) -> Floats:

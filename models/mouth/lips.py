@@ -5,6 +5,7 @@ All in the upright axes of a face (`geometry.Axes`): `across` and `down` from th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +47,7 @@ class Lips:
     @property
     def gap(self) -> float:
         """Between the inner edges at their middle (13-14), pixels."""
-        return float(np.linalg.norm(self.edges[2, 5] - self.edges[1, 5]))
+        return math.dist(self.edges[2, 5].tolist(), self.edges[1, 5].tolist())
 
     @property
     def corners(self) -> tuple[Floats, Floats]:
@@ -56,17 +57,17 @@ class Lips:
     @property
     def breadth(self) -> float:
         """Between the corners (61-291), pixels."""
-        return float(np.linalg.norm(self.edges[0, -1] - self.edges[0, 0]))
+        return math.dist(self.edges[0, -1].tolist(), self.edges[0, 0].tolist())
 
     def shaped(self, gap: float, breadth: float, height: float) -> Lips:
         """The same lips with another gap and breadth in pixels, corners level: edges part in a parabola, and close in
         the shape in which they are open, so that no corner of a smile stays open. `height`: of the face, pixels."""
-        middle = self.edges[0, [0, -1]].mean(0)
+        middle = (self.edges[0, 0] + self.edges[0, -1]) / 2
         edges = self.edges.copy()
         edges[..., 0] = middle[0] + (edges[..., 0] - middle[0]) * (breadth / max(self.breadth, 1.0))
         off = edges[..., 0] - middle[0]
         half = np.maximum(np.abs(off[:, [0, -1]]).min(1), 1.0)
-        bow = np.clip(1 - (off / half[:, None]) ** 2, 0, 1)
+        bow = np.maximum(1 - (off / half[:, None]) ** 2, 0)
         wider = gap - self.gap
         down = wider * _JAW_SHARE
         if wider < 0 or gap == 0:
@@ -78,7 +79,7 @@ class Lips:
         edges[2:, :, 1] += parting[2:] * _JAW_SHARE
         jaw = self.jaw.copy()
         beside = np.abs(jaw[:, 0] - self.chin[0]) / height
-        away = np.clip((beside - _CHIN_FLAT) / (_CHIN_REACH - _CHIN_FLAT), 0, 1)
+        away = np.minimum(np.maximum((beside - _CHIN_FLAT) / (_CHIN_REACH - _CHIN_FLAT), 0), 1)
         jaw[:, 1] += down * _CHIN_SHARE * (0.5 + 0.5 * np.cos(np.pi * away))
         return Lips(_uncrossed(edges), jaw)
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.mouth.align import align
+from models.mouth.align import Alignment
 from models.mouth.bank import Bank
-from models.mouth.bend import Bend
-from models.mouth.blend import light, restored, soften
+from models.mouth.bend import Bend, Goal
+from models.mouth.blend import light, restored, rounded, soften
 from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, TOUCHING, Axes, Floats, Range, apply, compose, invert
 from models.mouth.lips import EDGES, LOWER_JAW, Lips, sides
 from models.mouth.schedule import Schedule
-from models.mouth.window import LOWER_FACE, Window
+from models.mouth.window import LOWER_FACE, Sheet, Window
 
 Picture = npt.NDArray[np.uint8]
 
@@ -31,6 +31,8 @@ _FEATHER = 0.07
 #: how far inside the jaw line it ends, and all that bounds it beside the nose
 _INSET = 0.02
 _AROUND = np.array([*CHEEKS, *LOWER_FACE])
+#: what is read of an exemplar's mesh: the edges of its lips (44), its lower jaw (11), and those around
+_POINTS = np.concatenate([EDGES.ravel(), LOWER_JAW, _AROUND])
 _CHIN = JAW.index(152) - 2 + len(CHEEKS)
 #: the shares of the exemplars before, at and after a packet where it jumps
 _DISSOLVE = (0.25, 0.5, 0.25)
@@ -62,6 +64,7 @@ class Rewrite:
             raise ValueError("the bank holds no mouth to take")
         self._bank, self._schedule, self._reach = bank, schedule, reach
         self._look = Look(bank)
+        self._laid, self._points = Alignment(bank.landmarks), bank.landmarks[:, _POINTS]
         units = reach.units(bank.measures())
         touching = float(reach.units(np.full(4, TOUCHING, np.float32))[0])
         covered, sharp = self._look.covered, bank.sharpness
@@ -73,38 +76,37 @@ class Rewrite:
         import cv2
 
         target = apply(placement, landmarks)
-        cover, hidden = self._look.cover(crop, target)
-        if hidden > HIDDEN:
+        cover = self._look.cover(crop, target)
+        if cover is not None and cover.hidden > HIDDEN:
             return Drawn(crop, np.zeros(crop.shape[:2], np.uint8), covered=True)
-        face = _Face(target, self._bank)
-        axes = face.axes
+        face = _Face(target, self._laid, self._points)
+        axes, own = face.axes, Lips.of(target, face.axes)
         wanted, shut = self._schedule.mouth(time)
         picks = [self._choose(index + offset) for offset in (-1, 0, 1)]
         lips = self._lips(picks, face, wanted, shut)
-        window = Window.around(target, lips, axes, crop.shape)
-        picture = crop.copy()
+        goal = Goal(lips, own, axes.height, sides(target, axes))
+        outline = _outline(target, face.around(picks[1]), axes, lips)
+        window = Window.holding(axes, np.concatenate([axes.leave(goal.corners), outline]), crop.shape)
+        sheet, picture = Sheet(window, goal), crop.copy()
         # the frame's own mouth takes the new shape too, so that no part of it looks out from under what is laid over it
-        bend = face.bend(lips, Lips.of(target, axes))
-        moved = window.within(axes.leave(bend.corners))
-        moved.of(picture)[...] = moved.bent(crop, bend)[0]
-        outline = _outline(target, face.carried(picks[1], _AROUND), axes, lips)
+        moved = sheet.maps(window, Bend(goal, own)).picture(crop, window)
+        window.of(picture)[...] = rounded(moved)
         core = window.within(outline)
         inside = core.polygon(outline)
-        over = self._carried(core, self._shares(picks), face, lips)
-        part = core.of(picture)
-        over = _at_home(core, part, over, inside, lips)
+        over = self._over(sheet, core, core.of(picture), inside, self._shares(picks), face)
         alpha = soften(inside, round(_FEATHER * axes.height))
-        part[...] = cv2.blendLinear(over, part, alpha, 1 - alpha)
-        covered = bool(cover.any())
-        if covered:
-            picture = np.asarray(cv2.blendLinear(crop, picture, cover, 1 - cover), np.uint8)
-        return Drawn(picture, window.changed(crop, picture), covered)
+        blended = cv2.blendLinear(over, window.part(moved, core), alpha, 1 - alpha)
+        core.of(picture)[...] = rounded(np.asarray(blended, np.float32))
+        if cover is not None:
+            picture = np.asarray(cv2.blendLinear(crop, picture, cover.mask, 1 - cover.mask), np.uint8)
+        return Drawn(picture, window.changed(crop, picture), cover is not None)
 
     def _lips(self, picks: list[int], face: _Face, wanted: Floats, shut: bool) -> Lips:
         """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth."""
         row, height = picks[1], face.axes.height
         carried = face.lips(row)
-        shift = (np.tensordot(_DISSOLVE, self._shapes[picks], 1) - self._shapes[row]) * height
+        shift = sum(share * self._shapes[pick] for share, pick in zip(_DISSOLVE, picks, strict=True))
+        shift = (shift - self._shapes[row]) * height
         steady = Lips(carried.edges + shift[:4], carried.jaw + shift[4])
         raw = self._reach.raw(wanted) * height
         gap = 0.0 if shut else max(0.0, float(raw[0]))
@@ -123,92 +125,92 @@ class Rewrite:
             shares[row] = shares.get(row, 0.0) + _DISSOLVE[side]
         return shares
 
-    def _carried(self, window: Window, shares: dict[int, float], face: _Face, lips: Lips) -> Picture:
-        """The chosen exemplar as it will show, in the light and shade of all that have a share.
+    def _over(
+        self, sheet: Sheet, core: Window, own: Picture, inside: Picture, shares: dict[int, float], face: _Face
+    ) -> Floats:
+        """`own`, the frame's picture in the window `core`, with the chosen exemplar's mouth in it and in its light.
 
-        What is finer than `_COARSE` is the chosen one's alone: pictures that are mixed are soft.
+        Away from the lips only what is coarser than `_COARSE` is the exemplars': pores, stubble and grain that are the
+        frame's neither change where the choice jumps nor have gone soft on the way.
         """
         import cv2
 
+        lips, height = sheet.goal.to, face.axes.height
+        block = max(2, round(_COARSE * height))
         # lips that shall touch leave out what lies between them, the dark line of nearly closed ones too
-        margin = TOUCHING * face.axes.height if lips.gap == 0 else 0.0
-        parts = {row: (face.bend(lips, face.lips(row).parted(margin)), face.back(row)) for row in shares}
-        chosen = next(iter(parts))
-        bend, back = parts.pop(chosen)
-        alone, _ = window.bent(self._bank.crop(chosen), bend, back)
-        if not parts:
-            return alone
-        block = max(2, round(_COARSE * face.axes.height))
-        base = window.coarse(alone, block)
-        shift = np.zeros(base.shape, np.float32)
-        for row, (bend, back) in parts.items():
-            shift += shares[row] * (window.coarsely_bent(self._bank.crop(row), bend, back, block) - base)
-        # teeth of two mouths shine through each other: between the lips only the chosen one shows
-        shift *= 1 - window.coarse(window.gap(lips), block)[..., None]
-        return np.asarray(cv2.add(alone, window.fine(shift, block), dtype=cv2.CV_8U), np.uint8)
+        margin = TOUCHING * height if lips.gap == 0 else 0.0
+        bends = {row: Bend(sheet.goal, face.lips(row).parted(margin)) for row in shares}
+        maps = {row: sheet.maps(core, bend, self._back(face, row)) for row, bend in bends.items()}
+        chosen, *others = shares
+        mouth = self._bank.crop(chosen)
+        base = maps[chosen].coarse(mouth, block)
+        apart = change = base - core.coarse(own, block)
+        if others:
+            shift = sum(shares[row] * (maps[row].coarse(self._bank.crop(row), block) - base) for row in others)
+            # teeth of two mouths shine through each other: between the lips only the chosen one shows
+            change = apart + shift * (1 - core.coarse(core.gap(lips), block)[..., None])
+        near = core.around(lips)
+        beside = near.beside(lips)
+        skin = (inside > 0).astype(np.float32)
+        core.part(skin, near)[...] *= 1 - beside
+        change = change - light(change, core.coarse(skin, block), _LIGHT_REACH * height / block)
+        over = np.asarray(cv2.add(own, core.fine(change, block), dtype=cv2.CV_32F), np.float32)
+        details = maps[chosen].picture(mouth, near) - core.part(own, near)
+        details -= core.part(core.fine(apart, block), near)
+        details *= cv2.merge([beside] * 3)
+        core.part(over, near)[...] += details
+        return restored(over)
+
+    def _back(self, face: _Face, row: int) -> Floats:
+        """The map [2, 3] from the crop's pixels to those of an exemplar's picture."""
+        return compose(self._bank.placement[row], invert(face.onto(row)))
 
 
 class _Face:
-    """The face of one crop, `target` [468, 2] in its pixels, and the exemplars of `bank` laid over it."""
+    """The face of one crop, `target` [468, 2] in its pixels, and the exemplars laid over it: `points` [n, 72, 2], those
+    of `_POINTS` of each."""
 
-    def __init__(self, target: Floats, bank: Bank) -> None:
+    def __init__(self, target: Floats, laid: Alignment, points: Floats) -> None:
         self.axes = Axes.of(target)
-        self._target, self._bank = target, bank
-        self._sides = sides(target, self.axes)
+        self._target, self._laid, self._points = target, laid, points
         self._onto: dict[int, Floats] = {}
-
-    def carried(self, row: int, points: npt.NDArray[np.intp]) -> Floats:
-        """Points of the mesh of an exemplar where they come to lie, crop pixels."""
-        return apply(self._placed(row), self._bank.landmarks[row][points])
+        self._seen: dict[int, Floats] = {}
 
     def lips(self, row: int) -> Lips:
         """The lips of an exemplar where they come to lie."""
-        return Lips(self.axes.enter(self.carried(row, EDGES)), self.axes.enter(self.carried(row, LOWER_JAW)))
+        points = self._local(row)
+        return Lips(points[:44].reshape(4, 11, 2), points[44:55])
 
-    def back(self, row: int) -> Floats:
-        """The map [2, 3] from the crop's pixels to those of an exemplar's picture."""
-        return compose(self._bank.placement[row], invert(self._placed(row)))
+    def around(self, row: int) -> Floats:
+        """What bounds the lower face of an exemplar where it comes to lie, in the face's axes."""
+        return self._local(row)[55:]
 
-    def bend(self, to: Lips, come: Lips) -> Bend:
-        """How the lips `come` take the shape of `to` in this face."""
-        return Bend(to, come, self.axes.height, self._sides)
-
-    def _placed(self, row: int) -> Floats:
+    def onto(self, row: int) -> Floats:
+        """The map [2, 3] from the pixels of an exemplar's frame to those of the crop."""
         if row not in self._onto:
-            self._onto[row] = align(self._bank.landmarks[row], self._target)
+            self._onto[row] = self._laid.onto(row, self._target)
         return self._onto[row]
 
-
-def _at_home(window: Window, own: Picture, over: Picture, inside: Picture, lips: Lips) -> Picture:
-    """The exemplar `over` in the light of `own`, the frame's picture, and away from the lips with its details.
-
-    Pores, stubble and grain that are the frame's neither change where the choice jumps nor have gone soft on the way.
-    """
-    import cv2
-
-    block = max(2, round(_COARSE * window.axes.height))
-    skin = 1 - window.beside(lips)
-    difference = cv2.subtract(own, over, dtype=cv2.CV_32F)
-    coarse = window.coarse(difference, block)
-    weights = window.coarse(cv2.copyTo(skin, inside), block)
-    lighter = window.fine(light(coarse, weights, _LIGHT_REACH * window.axes.height / block), block)
-    details = cv2.multiply(cv2.subtract(difference, window.fine(coarse, block)), cv2.merge([skin] * 3))
-    return restored(np.asarray(cv2.add(over, cv2.add(lighter, details), dtype=cv2.CV_8U), np.uint8))
+    def _local(self, row: int) -> Floats:
+        if row not in self._seen:
+            self._seen[row] = self.axes.enter(apply(self.onto(row), self._points[row]))
+        return self._seen[row]
 
 
 def _outline(target: Floats, carried: Floats, axes: Axes, lips: Lips) -> Floats:
     """Points around what is carried over: under the nose, and cheeks and jaw inside of where both the target and the
-    exemplar (`carried`, its points _AROUND) have them, so that no background comes along."""
-    both = np.stack([axes.enter(target[_AROUND]), axes.enter(carried)])
+    exemplar (`carried`, those of its mesh, in the axes) have them, so that no background comes along."""
+    both = np.stack([axes.enter(target[_AROUND]), carried])
     sink = lips.chin[1] - both[:, _CHIN, 1]
-    ease = np.clip(1 - np.abs(both[..., 0] - lips.chin[0]) / (0.3 * axes.height), 0, 1)
-    ease *= np.clip((both[..., 1] - lips.edges[3, :, 1].max()) / (0.1 * axes.height), 0, 1)
+    ease = np.maximum(1 - np.abs(both[..., 0] - lips.chin[0]) / (0.3 * axes.height), 0)
+    below = (both[..., 1] - lips.edges[3, :, 1].max()) / (0.1 * axes.height)
+    ease *= np.minimum(np.maximum(below, 0), 1)
     both[..., 1] += sink[:, None] * ease
-    middle = lips.edges[0, [0, -1]].mean(0)
+    middle = (lips.edges[0, 0] + lips.edges[0, -1]) / 2
     rays = both - middle
-    lengths = np.linalg.norm(rays, axis=-1)
-    nearest = np.take_along_axis(rays, lengths.argmin(0)[None, :, None], 0)[0]
-    short = 1 - _INSET * axes.height / np.maximum(lengths.min(0), 1)
+    lengths = np.hypot(rays[..., 0], rays[..., 1])
+    nearest = np.where((lengths[0] <= lengths[1])[:, None], rays[0], rays[1])
+    short = 1 - _INSET * axes.height / np.maximum(np.minimum(lengths[0], lengths[1]), 1)
     return np.concatenate([target[list(NOSE_BASE)], axes.leave(middle + nearest * short[:, None])])
 
 

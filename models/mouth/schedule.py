@@ -7,6 +7,7 @@ The mouth path and the survey lie on disk before the second pass starts, so look
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from models.mouth.survey import Survey
 _NEUTRAL = np.array([0.0, 0.5, 0.3, 0.0], np.float32)
 #: seconds around a moment over which a closure begins and ends
 _AROUND = np.linspace(-0.02, 0.02, 5)
+#: packets of a rate are looked up so many at a time, where they lie at its times as nearly as this, in steps
+_BLOCK, _EXACT = 128, 0.01
 
 
 class Schedule:
@@ -29,6 +32,7 @@ class Schedule:
         """`rate`: packets a second, None where it varies: then the times are those of the source. `lead`: seconds by
         which the mouth comes before the path."""
         self.path, self.lead, self.rate = path, lead, rate
+        self._block = lru_cache(maxsize=4)(self._path_of)
         table = survey.table()
         self._pose: Floats = table["pose"]
         self._times = table["time"].astype(np.float64) - (float(table["time"][0]) if len(table) else 0.0)
@@ -68,9 +72,18 @@ class Schedule:
     def mouth(self, time: float) -> tuple[Floats, bool]:
         """The mouth at a packet's own `time` in seconds: units [4] of the person's range, and whether the lips
         touch."""
-        step = 1 / float(self.rate) if self.rate is not None else self._step
-        path = self.path.at(time + self.lead + np.array([-step, 0, step]))
-        return path.values[1], bool(path.closed[1] or path.silent[1])
+        index = None if self.rate is None else round(time * float(self.rate))
+        if index is not None and abs(index - time * float(self.rate or 0)) < _EXACT:
+            block, place = divmod(index, _BLOCK)
+            path, place = self._block(block), place + 1
+        else:
+            step = self._step if self.rate is None else 1 / float(self.rate)
+            path, place = self.path.at(time + self.lead + np.array([-step, 0, step])), 1
+        return path.values[place], bool(path.closed[place] or path.silent[place])
+
+    def _path_of(self, block: int) -> MouthPath:
+        """The path at a block of packets, and one more on each side."""
+        return self.path.at(self.times(np.arange(block * _BLOCK - 1, (block + 1) * _BLOCK + 1)) + self.lead)
 
     def pressed(self, time: float) -> float:
         """How far the lips press against each other at a packet's own `time`, as for p, b and m: 0..1, smooth."""

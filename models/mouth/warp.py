@@ -8,12 +8,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.mouth.bend import Bend
+from models.mouth.bend import Bend, Goal
+from models.mouth.blend import rounded
 from models.mouth.geometry import TOUCHING, Axes, Floats, Range, apply
 from models.mouth.lips import Lips, sides
 from models.mouth.rewrite import Drawn
 from models.mouth.schedule import Schedule
-from models.mouth.window import Window
+from models.mouth.window import Sheet, Window
 
 Picture = npt.NDArray[np.uint8]
 
@@ -70,10 +71,13 @@ class Warp:
             own = own.shut()
         lips = self._lips(time, own, axes.height)
         near = max(0.0, 1 - lips.gap / (_NEAR * axes.height))
-        window = Window.around(target, lips, axes, crop.shape)
         come = own.parted(_UNSURE * axes.height * near)
-        part, depth = window.bent(crop, Bend(lips, come, axes.height, sides(target, axes), hanging=True))
+        goal = Goal(lips, come, axes.height, sides(target, axes))
+        window = Window.holding(axes, axes.leave(goal.corners), crop.shape)
+        sheet, bend = Sheet(window, goal, step=1), Bend(goal, come, hanging=True)
+        part = rounded(sheet.maps(window, bend).picture(crop, window))
         if lips.gap > 1:
+            depth = bend.depth(sheet.spots)
             part = _open(part, window, lips, own, depth, crop)
         picture = crop.copy()
         window.of(picture)[...] = part

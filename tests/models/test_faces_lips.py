@@ -12,10 +12,11 @@ sys.path.append(str(Path(__file__).parent / "mouth"))
 from person import mesh, meshes, portrait
 
 from models.faces.lips import POINTS, LipMesh
-from models.mouth.bend import Bend
+from models.mouth.bend import Bend, Goal
+from models.mouth.blend import rounded
 from models.mouth.geometry import Axes, measure
 from models.mouth.lips import Lips, sides
-from models.mouth.window import Window
+from models.mouth.window import Sheet, Window
 
 
 def bent(share: float) -> np.ndarray:
@@ -24,8 +25,10 @@ def bent(share: float) -> np.ndarray:
     axes = Axes.of(landmarks)
     own = Lips.of(landmarks, axes)
     lips = own.shaped(own.gap, own.breadth * share, axes.height)
-    window = Window.around(landmarks, lips, axes, picture.shape)
-    window.of(picture)[...] = window.bent(portrait(), Bend(lips, own, axes.height, sides(landmarks, axes)))[0]
+    goal = Goal(lips, own, axes.height, sides(landmarks, axes))
+    window = Window.holding(axes, axes.leave(goal.corners), picture.shape)
+    maps = Sheet(window, goal).maps(window, Bend(goal, own))
+    window.of(picture)[...] = rounded(maps.picture(portrait(), window))
     return picture
 
 

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from person import mesh
 
-from models.mouth.bend import Bend
+from models.mouth.bend import Bend, Goal
 from models.mouth.geometry import JAW, Axes
 from models.mouth.lips import Lips, sides
+
+
+def bent(to: Lips, own: Lips, across: Any, down: Any) -> tuple[Any, Any]:
+    """Where pixels come from when the lips of the mesh take another shape."""
+    axes = Axes.of(mesh())
+    goal = Goal(to, own, axes.height, sides(mesh(), axes))
+    return Bend(goal, own)(goal.spots(across, down))
 
 
 def bend(gap: float, breadth: float, lift: float = 0.0) -> tuple[Axes, Any, Any, Any]:
@@ -22,7 +29,7 @@ def bend(gap: float, breadth: float, lift: float = 0.0) -> tuple[Axes, Any, Any,
     to = Lips(to.edges - np.array([0, lift * axes.height], np.float32), to.jaw)
     reach = 0.7 * axes.height
     across, down = np.meshgrid(np.arange(-reach, reach, dtype=np.float32), np.arange(-5, reach, dtype=np.float32))
-    x, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(across, down)
+    x, y = bent(to, own, across, down)
     return axes, across, down, np.stack([x - across, y - down], -1)
 
 
@@ -51,7 +58,7 @@ def test_the_jaw_line_goes_where_the_other_shape_has_it() -> None:
     own = Lips.of(mesh(), axes)
     to = own.shaped(own.gap + 0.1 * axes.height, own.breadth, axes.height)
     points = to.jaw[3:8]
-    x, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(points[None, :, 0], points[None, :, 1])
+    x, y = bent(to, own, points[None, :, 0], points[None, :, 1])
     off = np.abs(np.stack([x[0], y[0]], 1) - own.jaw[3:8])
     assert (to.jaw[3:8] - own.jaw[3:8])[:, 1].min() > 0.02 * axes.height
     assert off[:, 1].max() < 0.012 * axes.height
@@ -63,7 +70,7 @@ def test_teeth_keep_their_size_where_the_gap_gets_smaller() -> None:
     to = own.shaped(0.05 * axes.height, 0.3 * axes.height, axes.height)
     top, bottom = to.edges[1, 5], to.edges[2, 5]
     down = np.arange(top[1] + 1, bottom[1] - 1, 1.0, dtype=np.float32)[:, None]
-    _, y, _ = Bend(to, own, axes.height, sides(mesh(), axes))(np.full_like(down, top[0]), down)
+    _, y = bent(to, own, np.full_like(down, top[0]), down)
     assert len(down) > 4
     assert np.allclose(np.diff(y[:, 0]), 1, atol=1e-3)
     assert abs(float(y[0, 0]) - float(own.edges[1, 5, 1]) - 1) < 1.5
@@ -74,8 +81,10 @@ def test_a_gap_that_opens_under_hanging_teeth_shows_no_chin() -> None:
     own = Lips.of(mesh(), axes)
     to = own.shaped(own.gap + 0.08 * axes.height, own.breadth, axes.height)
     down = np.arange(0, float(to.chin[1]), 0.5, dtype=np.float32)[:, None]
-    bent = Bend(to, own, axes.height, sides(mesh(), axes), hanging=True)
-    _, y, depth = bent(np.full_like(down, to.edges[1, 5, 0]), down)
+    goal = Goal(to, own, axes.height, sides(mesh(), axes))
+    spots = goal.spots(np.full_like(down, to.edges[1, 5, 0]), down)
+    hanging = Bend(goal, own, hanging=True)
+    (_, y), depth = hanging(spots), hanging.depth(spots)
     between = (down[:, 0] > to.edges[1, 5, 1]) & (down[:, 0] < to.edges[2, 5, 1])
     assert y[between].max() <= own.edges[2, 5, 1] + 0.6
     assert depth[between].max() > 0.07 * axes.height
