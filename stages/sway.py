@@ -1,4 +1,4 @@
-"""sway: the head of a still picture moves a little while it speaks."""
+"""sway: the head of a still picture moves a little while it speaks, and blinks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from models.head.field import Field
     from models.head.path import Floats
+    from models.mouth.cut import Picture
 
 
 class Sway(Stage):
@@ -23,9 +24,10 @@ class Sway(Stage):
     time, sound and `seed` alone, so that each frame is what it is by itself.
 
     `video`: the still; a video is refused, as its head moves by itself. `audio`: what is spoken. `motion`: how much, 0
-    (not at all) to 1 (turns of up to 4°, nods of up to 5°, a tilt of up to 1.6°). `pixels`: `rgb` reads `frame`;
-    `source` reads the `planes` of a `decode` with `pixels: source` and writes `swayed` in their layout.
-    Counts `no_face`.
+    (not at all) to 1 (turns of up to 4°, nods of up to 5°, a tilt of up to 1.6°). `blinks`: whether it blinks as well,
+    which eyes that look shut do not. `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with
+    `pixels: source` and writes `swayed` in their layout.
+    Counts `no_face`, and `eyes_shut`: frames of blinks that were left out for that.
     """
 
     reads = {
@@ -42,6 +44,7 @@ class Sway(Stage):
         audio: str,
         motion: float = 0.5,
         seed: int = 0,
+        blinks: bool = True,
         pixels: Literal["rgb", "source"] = "rgb",
     ) -> None:
         if not 0 <= motion <= 1:
@@ -52,11 +55,11 @@ class Sway(Stage):
         self.audio = audio
         self.motion = motion
         self.seed = seed
+        self.blinks = blinks
         self.pixels = pixels
         if pixels == "source":
             others = {name: kind for name, kind in Sway.reads.items() if name != "frame"}
             self.reads, self.writes = {"planes": self.planes, **others}, {"swayed": self.planes}
-        self._field: Field | None = None
         self._landmarks: Floats | None = None
 
     def preflight(self) -> None:
@@ -90,41 +93,55 @@ class Sway(Stage):
 
     def configure(self, caps: Caps) -> Caps:
         """Learns how the pictures lie in memory."""
-        from stages.media.planes import RGB, Layout
+        from stages.media.region import canvas_of
 
-        if self.pixels == "source":
-            self._layout = Layout(**caps.stream["layout"])
-        else:
-            height, width, _ = caps.shapes["frame"]
-            self._layout = Layout(RGB, width, height)
+        self._canvas = canvas_of(caps, self.pixels)
         return Caps()
 
     def about(self) -> dict[str, Any]:
         """How much the head moves, and the seed."""
-        return {"motion": self.motion, "seed": self.seed}
+        return {"motion": self.motion, "seed": self.seed, "blinks": self.blinks}
 
     def process(self, packet: Packet) -> None:
         """Move one head."""
+        from models.head.blink import closed
         from stages.media.moved import move
 
         if not packet.face["found"]:
             self.counts["no_face"] += 1
         pose = self._path.at(float(packet.time))
-        if not packet.face["found"] or not any(pose):
+        if not packet.face["found"] or not any(pose) or self._look_at(packet.landmarks).box.empty:
             self.pass_through(packet)
             return
-        field = self._around(packet.landmarks)
         image = packet.frame if self.pixels == "rgb" else packet.planes
-        move(image, self._layout, field.box, field.moved(pose), packet.swayed)
+        if self.blinks and (share := closed(float(packet.time), self.seed)):
+            image = self._blinking(image, share)
+        move(image, self._canvas.layout, self._field.box, self._field.moved(pose), packet.swayed)
 
-    def _around(self, landmarks: Floats) -> Field:
-        """The field of a face; of a still it is always the same."""
+    def _look_at(self, landmarks: Floats) -> Field:
+        """Learn what moves and what blinks; in a still it is always the same."""
+        from models.head.blink import eyes_of
         from models.head.field import Field
 
-        if self._field is None or self._landmarks is None or not np.array_equal(landmarks, self._landmarks):
-            self._field = Field(landmarks, self._layout.width, self._layout.height)
+        if self._landmarks is None or not np.array_equal(landmarks, self._landmarks):
+            _, _, width, height = self._canvas.whole
+            self._field = Field(landmarks, width, height)
+            self._eyes = eyes_of(landmarks, self._canvas.whole)
             self._landmarks = landmarks.copy()
         return self._field
+
+    def _blinking(self, image: Picture, share: float) -> Picture:
+        """The picture with its eyes closed by a share."""
+        from models.head.blink import OPEN
+
+        seen = [self._canvas.see(image, eye.box) for eye in self._eyes]
+        if not seen or np.mean([eye.openness(one) for eye, one in zip(self._eyes, seen, strict=True)]) < OPEN:
+            self.counts["eyes_shut"] += 1
+            return image
+        blinking = image.copy()
+        for eye, one in zip(self._eyes, seen, strict=True):
+            self._canvas.draw(blinking, eye.closed(one, share))
+        return blinking
 
     def pass_through(self, packet: Packet) -> None:
         """The picture as it is."""

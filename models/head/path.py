@@ -86,7 +86,7 @@ class HeadPath:
 
     def at(self, time: float) -> Pose:
         """The pose at a time in seconds; at 0 and before there is no movement."""
-        begun = _smooth(time / BEGIN) * self._motion
+        begun = smooth(time / BEGIN) * self._motion
         if not begun:
             return Pose(*np.zeros(len(REACH)))
         postures = np.sin(2 * np.pi * self._cycles * time + self._phases) @ self._shares
@@ -99,7 +99,7 @@ class HeadPath:
         return float(np.interp(time * LEVEL_RATE - 0.5, np.arange(len(values)), values, left=beyond, right=beyond))
 
 
-def _smooth(share: float) -> float:
+def smooth(share: float) -> float:
     """From 0 to 1 without a jolt at either end."""
     share = min(max(share, 0.0), 1.0)
     return share * share * (3 - 2 * share)

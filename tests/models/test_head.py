@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.head.blink import EVERY, OPEN, closed, eyes_of
 from models.head.field import Field
 from models.head.path import LEVEL_RATE, NOD, REACH, SAMPLE_RATE, HeadPath, Pose, levels
 from models.mouth.cut import Box
 from models.mouth.geometry import face_height
 
 sys.path.append(str(Path(__file__).parent / "mouth"))
-from person import mesh
+from person import mesh, portrait
 
 Floats = np.ndarray
 LARGEST = [Pose(*(np.array(signs) * REACH + [0, signs[1] * NOD, 0, 0, 0, 0])) for signs in
@@ -147,3 +148,35 @@ def test_a_head_tilts_and_shifts_as_a_whole() -> None:
 
 def test_a_picture_without_room_for_a_head_to_move_has_nothing_that_moves() -> None:
     assert Field(mesh(), 8, 8).box.empty
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_eyes_blink_now_and_then_quickly_and_whole(seed: int) -> None:
+    shares = np.array([closed(index / 25, seed) for index in range(60 * 25)])
+    begins = np.flatnonzero((shares[1:] > 0) & (shares[:-1] == 0))
+    ends = np.flatnonzero((shares[1:] == 0) & (shares[:-1] > 0))
+    assert not shares[:10].any() and len(begins) == 60 // EVERY
+    assert (ends - begins).max() <= 9, "0.36 s"
+    assert min(shares[begin : begin + 9].max() for begin in begins) > 0.9
+    assert [closed(index / 25, seed) for index in reversed(range(1500))][::-1] == shares.tolist()
+    assert closed(-1, seed) == 0
+
+
+def test_a_lid_covers_the_eye_and_nothing_else() -> None:
+    for eye in eyes_of(mesh(), Box(0, 0, 512, 512)):
+        left, top, right, bottom = eye.box
+        seen = portrait()[top:bottom, left:right]
+        assert eye.openness(seen) > 2 * OPEN
+        laid = [(eye.closed(seen, share), share) for share in (0.05, 0.5, 1.0)]
+        shown = [seen + (one.picture.astype(float) - seen) * (one.mask[..., None] / 255) for one, _ in laid]
+        changes = [np.abs(one - seen).mean() for one in shown]
+        assert 2 * changes[0] < changes[1] < changes[2]
+        assert eye.openness(np.asarray(shown[2], np.uint8)) < OPEN, "the eye is gone"
+        assert np.abs(shown[2] - seen)[[0, -1]].max() == 0 and np.abs(shown[2] - seen)[:, [0, -1]].max() == 0
+        assert (laid[2][0].mask > 0).mean() > 0.2
+
+
+def test_eyes_that_are_cut_off_or_small_do_not_blink() -> None:
+    assert len(eyes_of(mesh(), Box(0, 0, 512, 512))) == 2
+    assert len(eyes_of(mesh(), Box(0, 0, int(mesh()[263, 0]) - 4, 512))) == 1
+    assert not eyes_of(mesh() / 10, Box(0, 0, 512, 512))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from media_files import Picture, psnr
 
 from graph.stage import Packet, run_stage
+from models.head.blink import closed, eyes_of
+from models.mouth.cut import Box
 from models.mouth.geometry import face_height
+from stages.media.colour import Colour
 from stages.media.planes import Layout, samples_of, take_planes
 from stages.media.region import Canvas
 from stages.sway import Sway
@@ -23,6 +27,9 @@ from person import mesh, portrait
 
 SPEECH = str(Path(__file__).parents[2] / "pipelines" / "samples" / "speech.wav")
 VIDEO = str(Path(__file__).parents[2] / "pipelines" / "samples" / "portrait.mp4")
+SAID: Colour = {"matrix": "bt709", "range": "limited", "primaries": None, "transfer": None}
+#: a time at which it blinks
+BLINK = Fraction(11, 5)
 FACE = {"found": True, "score": 0.9, "cut": False, "id": 0}
 
 
@@ -33,10 +40,10 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def swayed(still: str, count: int = 60, face: Any = FACE, landmarks: Any = None, **given: Any) -> list[Packet]:
-    """Frames of the portrait at 25 a second."""
-    row = {"frame": portrait(), "landmarks": mesh() if landmarks is None else landmarks, "face": face}
-    return run_stage(Sway(still, SPEECH, **given), [row] * count)
+def swayed(still: str, count: int = 60, rate: Fraction | int = 25, **given: Any) -> list[Packet]:
+    """Frames of the portrait, `rate` a second."""
+    row = {"frame": portrait(), "landmarks": mesh(), "face": FACE}
+    return run_stage(Sway(still, SPEECH, **given), [row] * count, rate=rate)
 
 
 def follow(before: Picture, after: Picture, point: np.ndarray, reach: int = 20) -> np.ndarray:
@@ -58,7 +65,7 @@ def test_the_face_moves_the_border_stays_and_the_first_picture_is_as_it_came(sti
     moves = np.array([follow(portrait(), frame, mesh()[1]) for frame in frames])
     furthest = np.hypot(*moves.T).max() / face_height(mesh())
     assert 0.01 < furthest < 0.08
-    gentle = swayed(still, motion=0.4)[-1].swayed
+    gentle = swayed(still, 2, Fraction(25, 59), motion=0.4)[-1].swayed
     assert np.allclose(follow(portrait(), gentle, mesh()[1]), 0.4 * moves[-1], atol=1)
     moved = np.abs(np.stack(frames).astype(int) - portrait()).max((0, 3)) > 8
     chin = int(mesh()[152, 1] + face_height(mesh()))
@@ -70,11 +77,11 @@ def test_a_head_keeps_its_details(still: str) -> None:
         left, top, right, bottom = *mesh().min(0).astype(int), *mesh().max(0).astype(int)
         return float(np.abs(cv2.Laplacian(frame[top:bottom, left:right].astype(np.float32), cv2.CV_32F)).mean())
 
-    assert details(swayed(still, motion=1.0)[-1].swayed) > 0.93 * details(portrait())
+    assert details(swayed(still, 4, 1, motion=1.0)[-1].swayed) > 0.93 * details(portrait())
 
 
 def test_frames_are_the_same_again_and_by_seed(still: str) -> None:
-    one, same, other = (swayed(still, motion=1.0, seed=seed)[-1].swayed for seed in (1, 1, 2))
+    one, same, other = (swayed(still, 3, 1, motion=1.0, seed=seed)[-1].swayed for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
 
 
@@ -83,7 +90,7 @@ def in_planes(pix_fmt: str, width: int, height: int) -> tuple[Canvas, Picture]:
     flat = np.empty(layout.shape, np.uint8)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait()[:height, :width]), format="rgb24")
     take_planes(frame.reformat(format=pix_fmt, dst_colorspace=1, dst_color_range=1), layout, flat)
-    return Canvas(layout, {"matrix": "bt709", "range": "limited", "primaries": None, "transfer": None}), flat
+    return Canvas(layout, SAID), flat
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv411p", "yuv444p", "yuv420p10le", "yuv444p16le"])
@@ -91,13 +98,15 @@ def in_planes(pix_fmt: str, width: int, height: int) -> tuple[Canvas, Picture]:
 def test_planes_move_as_rgb_does(still: str, pix_fmt: str, size: tuple[int, int]) -> None:
     canvas, flat = in_planes(pix_fmt, *size)
     row = {"landmarks": mesh(), "face": FACE}
-    stream = {"layout": canvas.layout.plain()}
+    stream = {"layout": canvas.layout.plain(), "colour": SAID}
     ways = []
     for pixels, name, image in (("source", "planes", flat), ("rgb", "frame", canvas.see(flat, canvas.whole))):
         stage = Sway(still, SPEECH, motion=1.0, pixels=pixels)
-        ways.append([packet.swayed for packet in run_stage(stage, [{name: image, **row}] * 50, stream=stream)])
+        packets = run_stage(stage, [{name: image, **row}] * 2, stream=stream, rate=1 / BLINK)
+        ways.append([packet.swayed for packet in packets])
     planes, rgb = ways
     assert np.array_equal(planes[0], flat) and not np.array_equal(planes[-1], flat)
+    assert closed(float(BLINK)) > 0.9
     assert psnr(canvas.see(planes[-1], canvas.whole), rgb[-1]) > 42
     for before, after in zip(samples_of(flat, canvas.layout), samples_of(planes[-1], canvas.layout), strict=True):
         assert after.max() < 1 << canvas.layout.bits
@@ -127,3 +136,25 @@ def test_a_video_is_refused_and_one_picture_in_a_container_is_not(still: str, tm
         container.mux(stream.encode(av.VideoFrame.from_ndarray(portrait(), format="rgb24")))
         container.mux(stream.encode(None))
     Sway(str(tmp_path / "one.mp4"), SPEECH).preflight()
+
+
+def test_it_blinks_and_eyes_that_look_shut_do_not(still: str) -> None:
+    shares = [closed(index / 25) for index in range(60)]
+    frame = int(np.argmax(shares))
+    assert shares[frame] > 0.9
+    without, blinking = (swayed(still, motion=0.01, blinks=blinks) for blinks in (False, True))
+    changed = [np.abs(one.swayed.astype(int) - other.swayed) for one, other in zip(without, blinking, strict=True)]
+    assert [one.any() for one in changed] == [share > 0 for share in shares]
+    eyes = eyes_of(mesh(), Box(0, 0, 512, 512))
+    for left, top, right, bottom in (eye.box for eye in eyes):
+        assert changed[frame][top:bottom, left:right].mean() > 5
+        changed[frame][top - 1 : bottom + 1, left - 1 : right + 1] = 0
+    assert not changed[frame].any()
+    shut = portrait().copy()
+    for left, top, right, bottom in (eye.box for eye in eyes):
+        shut[top:bottom, left:right] = (190, 150, 130)
+    rows = [{"frame": shut, "landmarks": mesh(), "face": FACE}] * 60
+    stage = Sway(still, SPEECH, motion=0.01)
+    blinking, without = run_stage(stage, rows), run_stage(Sway(still, SPEECH, motion=0.01, blinks=False), rows)
+    assert stage.counts["eyes_shut"] == sum(share > 0 for share in shares)
+    assert np.array_equal(blinking[frame].swayed, without[frame].swayed)
