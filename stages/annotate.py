@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from graph.stage import Array, Field, Packet, Stage
+from graph.stage import Array, Caps, Field, Packet, Stage
 from models.faces import COLUMNS, MOST_FACES
+from stages.media.planes import reading
 
 #: colours, RGB
 BOX, POINT, MESH = (255, 210, 0), (255, 60, 60), (60, 230, 110)
@@ -22,20 +25,32 @@ MESHES: dict[str, Field] = {
 class Annotate(Stage):
     """Draw boxes with scores and five points; with `meshes`, also the id and the landmarks of every face.
 
-    The rows of `ids` and `meshes` belong to those of `faces`: behind `mesh`, map faces to followed.
+    The rows of `ids` and `meshes` belong to those of `faces`: behind `mesh`, map faces to followed. `pixels`: `rgb`
+    reads `frame`; `source` reads the `planes` of a `decode` with `pixels: source`, and draws into their RGB.
     """
 
     reads = {**FACES, **MESHES}
     writes = {"annotated": Array(np.uint8, "h w 3")}
 
-    def __init__(self, meshes: bool = True) -> None:
+    def __init__(self, meshes: bool = True, pixels: Literal["rgb", "source"] = "rgb") -> None:
         self.meshes = meshes
-        self.reads = {**FACES, **MESHES} if meshes else FACES
+        self.pixels = pixels
+        self.reads = reading({**FACES, **MESHES} if meshes else FACES, pixels)
+
+    def configure(self, caps: Caps) -> Caps:
+        """The shape of the pictures, and their colour where HDR is tone-mapped; learns how they lie in memory."""
+        from stages.media.colour import BT709
+        from stages.media.region import canvas_of
+
+        self._canvas = canvas_of(caps, self.pixels)
+        shape = (self._canvas.layout.height, self._canvas.layout.width, 3)
+        return Caps({"annotated": shape}, {"colour": BT709} if self._canvas.is_hdr else {})
 
     def process(self, packet: Packet) -> None:
         from models.faces.draw import box, dots
+        from stages.media.view import picture_of
 
-        packet.annotated = packet.frame
+        packet.annotated = picture_of(packet, self._canvas, self.pixels)[:, :]
         for row, face in enumerate(packet.faces):
             if self.meshes:
                 dots(packet.annotated, packet.meshes[row], MESH, 0.004 * float(face[2] - face[0]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from graph.stage import Array, Output, Packet, Sink
+from graph.stage import Array, Caps, Output, Packet, Sink
 from models.faces import COLUMNS, MOST_FACES
+from stages.media.planes import reading
 
 if TYPE_CHECKING:
     from models.faces.cast import Appearance
@@ -22,7 +23,8 @@ class People(Sink):
     A track ends at a cut, or where a face is hidden for too long; tracks that look alike and are never there at once
     are taken for one person. At most `most` people are written, those seen longest first; what lasts less than `least`
     seconds (of a video shorter than twice that, half of it) is no one. Counts `tracks`, and those `left_out`, which are
-    noted. It is an error if nobody is to be seen.
+    noted. It is an error if nobody is to be seen. `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a
+    `decode` with `pixels: source`.
     """
 
     reads = {
@@ -31,7 +33,9 @@ class People(Sink):
         "ids": Array(np.int32, f"<={MOST_FACES}"),
     }
 
-    def __init__(self, path: str, most: int = 4, least: float = 0.5) -> None:
+    def __init__(
+        self, path: str, most: int = 4, least: float = 0.5, pixels: Literal["rgb", "source"] = "rgb"
+    ) -> None:
         if not 1 <= most <= 16:
             raise ValueError(f"most has to lie between 1 and 16, not {most}")
         if least < 0:
@@ -39,6 +43,8 @@ class People(Sink):
         self.path = Path(path)
         self.most = most
         self.least = least
+        self.pixels = pixels
+        self.reads = reading(People.reads, pixels)
 
     def open(self) -> None:
         """Nobody was seen yet."""
@@ -48,12 +54,22 @@ class People(Sink):
         self._frames = 0
         self._begin = self._last = 0.0
 
+    def configure(self, caps: Caps) -> Caps:
+        """Learns how the pictures lie in memory."""
+        from stages.media.region import canvas_of
+
+        self._canvas = canvas_of(caps, self.pixels)
+        return Caps()
+
     def process(self, packet: Packet) -> None:
         """Look who is there."""
+        from stages.media.view import picture_of
+
         self._last = float(packet.time)
         if not self._frames:
             self._begin = self._last
-        self._cast.see(packet.frame, packet.faces, packet.ids.tolist(), float(packet.time))
+        picture = picture_of(packet, self._canvas, self.pixels)
+        self._cast.see(picture, packet.faces, packet.ids.tolist(), self._last)
         self._frames += 1
 
     def finish(self) -> Sequence[Output]:

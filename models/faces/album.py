@@ -12,6 +12,7 @@ import numpy as np
 from models.faces import Floats, Frame
 from models.faces.boxes import area
 from models.faces.draw import BY_ID, box, caption
+from models.faces.view import View, view_of
 
 #: the longest side of a frame in the album, pixels; of the whole picture
 SIDE, WHOLE = 1280, 2560
@@ -39,17 +40,17 @@ class Album:
         self.spans: dict[int, tuple[float, float]] = {}
         self._shots: dict[frozenset[int], Shot] = {}
 
-    def look(self, frame: Frame, faces: Floats, ids: Sequence[int], time: float) -> None:
-        """The frame [h, w, 3] at `time` (seconds), its faces [n, 15] and their ids."""
+    def look(self, picture: Frame | View, faces: Floats, ids: Sequence[int], time: float) -> None:
+        """The picture [h, w, 3] at `time` (seconds), its faces [n, 15] and their ids."""
         for one in ids:
             self.spans[one] = (self.spans.get(one, (time, time))[0], time)
         if not len(ids):
             return
-        worth = min(seen(face, frame.shape) for face in faces)
+        worth = min(seen(face, picture.shape) for face in faces)
         known = self._shots.get(frozenset(ids))
         if known is not None and worth <= known.worth * BETTER:
             return
-        packed, scale = _packed(frame)
+        packed, scale = _packed(picture)
         scaled = np.concatenate([faces[:, :4] * scale, faces[:, 4:5], faces[:, 5:] * scale], 1)
         self._shots[frozenset(ids)] = Shot(time, packed, scaled, tuple(ids), worth)
         if len(self._shots) > KEPT:
@@ -120,21 +121,18 @@ def seen(face: Floats, shape: tuple[int, ...]) -> float:
     return float(face[4]) * whole**2 * small * ahead
 
 
-def _packed(frame: Frame) -> tuple[bytes, float]:
+def _packed(picture: Frame | View) -> tuple[bytes, float]:
     import cv2
 
-    small = _within(frame, SIDE)
+    small = _within(picture, SIDE)
     done, packed = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     assert done
-    return packed.tobytes(), small.shape[1] / frame.shape[1]
+    return packed.tobytes(), small.shape[1] / picture.shape[1]
 
 
-def _within(picture: Frame, side: int) -> Frame:
+def _within(picture: Frame | View, side: int) -> Frame:
     """The picture, made smaller where its longer side is more than that."""
-    import cv2
-
     scale = side / max(picture.shape[:2])
     if scale >= 1:
-        return picture
-    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return picture[:, :]
+    return view_of(picture).whole(max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))

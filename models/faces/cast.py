@@ -9,6 +9,7 @@ import numpy as np
 
 from models.faces import Floats, Frame
 from models.faces.tracker import looks_of
+from models.faces.view import View
 
 #: tracks whose looks differ by less (0 the same, 1 nothing in common) are taken for one person
 ALIKE = 0.45
@@ -43,15 +44,16 @@ class Cast:
     def __init__(self) -> None:
         self.found: dict[int, Appearance] = {}
 
-    def see(self, frame: Frame, faces: Floats, ids: Sequence[int], time: float) -> None:
-        """The faces [n, 15] of the frame [h, w, 3] at `time` (seconds), and their tracks."""
+    def see(self, picture: Frame | View, faces: Floats, ids: Sequence[int], time: float) -> None:
+        """The faces [n, 15] of the picture [h, w, 3] at `time` (seconds), and their tracks."""
         for face, one in zip(faces, ids, strict=True):
             known = self.found.get(one)
             if known is None:
-                known = self.found[one] = Appearance(one, time, time, looks_of(frame, face), looked_at=time)
+                known = self.found[one] = Appearance(one, time, time, looks_of(picture, face), looked_at=time)
             elif time - known.looked_at >= LOOK_EVERY:
                 known.looked += 1
-                known.looks = np.asarray(known.looks + (looks_of(frame, face) - known.looks) / known.looked, np.float32)
+                change = (looks_of(picture, face) - known.looks) / known.looked
+                known.looks = np.asarray(known.looks + change, np.float32)
                 known.looked_at = time
             known.last = time
             known.frames += 1

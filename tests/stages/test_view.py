@@ -19,13 +19,16 @@ from models.faces.mesh import Region
 from models.faces.view import FrameView
 from models.mouth.bank import Bank
 from models.mouth.survey import Survey
+from stages.annotate import Annotate
 from stages.decode import Decode
 from stages.detect import Detect
+from stages.faces_picture import FacesPicture
 from stages.media.colour import Colour
 from stages.media.planes import Layout, take_planes
 from stages.media.region import Canvas
 from stages.media.view import PlanesView
 from stages.mesh import FaceMesh
+from stages.people import People
 from stages.survey import SurveySink
 from stages.track import Track
 
@@ -207,13 +210,22 @@ def test_scenes_and_everybodys_ids_are_those_of_rgb(tmp_path: Path) -> None:
     first = [with_heads([(150 + 4 * n, 180, 200), (460 + 4 * n, 190, 220)], 0) for n in range(6)]
     frames = [*first, *(with_heads([(300 + 4 * n, 180, 260)], 5) for n in range(6))]
     path = write_clip(tmp_path / "in.mp4", Clip(count=12, width=640, height=360, draw=lambda n, _w, _h: frames[n]))
-    found = {}
+    found, shown = {}, {}
     for pixels in ("rgb", "source"):
         rows = [packet.fields() for packet in run_stage(Decode(str(path), pixels=pixels))]
         seen = run_stage(Detect(every=3, device="cpu", pixels=pixels), rows, stream=facts(path))
         stage = FaceMesh(device="cpu", pixels=pixels)
         found[pixels] = run_stage(stage, [one.fields() for one in seen], stream=facts(path))
         assert stage.counts == {"scene_cuts": 1, "faces": 18}
+        told = [{**one.fields(), "faces": np.array(one.followed)} for one in found[pixels]]
+        run_stage(FacesPicture(str(tmp_path / f"{pixels}.png"), pixels=pixels), told, stream=facts(path))
+        run_stage(People(str(tmp_path / f"{pixels}.json"), least=0.1, pixels=pixels), told, stream=facts(path))
+        shown[pixels] = run_stage(Annotate(pixels=pixels), told[5:7], stream=facts(path))
     for one, other in zip(*found.values(), strict=True):
         assert one.ids.tolist() == other.ids.tolist() == ([0, 1] if one.index < 6 else [2])
         assert np.linalg.norm(one.meshes - other.meshes, axis=2).mean() < 0.5
+    drawn = [np.stack([one.annotated for one in shown[pixels]]) for pixels in found]
+    pictures = [cv2.imread(str(tmp_path / f"{pixels}.png")) for pixels in found]
+    for one, other in (drawn, pictures):
+        assert one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 1
+    assert (tmp_path / "rgb.json").read_text() == (tmp_path / "source.json").read_text()
