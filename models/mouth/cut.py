@@ -85,8 +85,9 @@ def face_box(landmarks: Floats, size: int) -> Floats:
 
 def shift_of(placement: Floats) -> tuple[int, int] | None:
     """Left and top of the crop in the frame where the map moves by whole pixels only, else None."""
-    if np.array_equal(placement[:, :2], np.eye(2, dtype=np.float32)) and not (placement[:, 2] % 1).any():
-        return int(-placement[0, 2]), int(-placement[1, 2])
+    (a, b, x), (c, d, y) = placement.tolist()
+    if (a, b, c, d) == (1, 0, 0, 1) and x.is_integer() and y.is_integer():
+        return int(-x), int(-y)
     return None
 
 
@@ -94,14 +95,17 @@ def needed(placement: Floats, size: int, height: int, width: int) -> Box:
     """The part of a frame of that size that `cut_out` looks at for a crop of `size`: at least one pixel."""
     import cv2
 
-    back = cv2.invertAffineTransform(placement)
-    corners = np.array([[x, y] for x in (0, size - 1) for y in (0, size - 1)], np.float32)
-    points = corners @ back[:, :2].T + back[:, 2]
-    room = 2 if shift_of(placement) is None else 0
-    most = [width, height]
-    low = np.clip(np.floor(points.min(0)).astype(int) - room, 0, np.subtract(most, 1))
-    high = np.clip(np.ceil(points.max(0)).astype(int) + 1 + room, low + 1, most)
-    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    shift = shift_of(placement)
+    if shift is None:
+        back = cv2.invertAffineTransform(placement)
+        corners = np.array([[x, y] for x in (0, size - 1) for y in (0, size - 1)], np.float32)
+        points = corners @ back[:, :2].T + back[:, 2]
+        low, high = np.floor(points.min(0)).astype(int) - 2, np.ceil(points.max(0)).astype(int) + 3
+        left, top, right, bottom = (int(edge) for edge in (*low, *high))
+    else:
+        (left, top), (right, bottom) = shift, (shift[0] + size, shift[1] + size)
+    left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    return Box(left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height))
 
 
 def cut_out(frame: Picture, placement: Floats, crop: Picture) -> None:
@@ -116,8 +120,8 @@ def cut_out(frame: Picture, placement: Floats, crop: Picture) -> None:
         return
     height, width = frame.shape[:2]
     left, top = shift
-    x0, y0 = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
-    x1, y1 = int(np.clip(left + size, x0 + 1, width)), int(np.clip(top + size, y0 + 1, height))
+    x0, y0 = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    x1, y1 = min(max(left + size, x0 + 1), width), min(max(top + size, y0 + 1), height)
     above, before = max(0, min(size - (y1 - y0), y0 - top)), max(0, min(size - (x1 - x0), x0 - left))
     beyond = (above, size - (y1 - y0) - above, before, size - (x1 - x0) - before)
     cv2.copyMakeBorder(frame[y0:y1, x0:x1], *beyond, cv2.BORDER_REPLICATE, dst=crop)

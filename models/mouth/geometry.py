@@ -6,6 +6,7 @@ height 2·|10-1| (top of the forehead to the tip of the nose, twice), which spee
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -102,10 +103,11 @@ class Axes:
     @classmethod
     def of(cls, landmarks: Floats) -> Axes:
         """The axes of landmarks [468, 2]; across follows the line of the eyes."""
-        angle = _roll(landmarks)
-        across = np.array([np.cos(angle), np.sin(angle)], np.float32)
+        (a, b), (c, d), (e, f), (g, h), top, nose = landmarks[[*_EYES, 10, 1]].tolist()
+        angle = math.atan2(f + h - b - d, e + g - a - c)
+        across = np.array([math.cos(angle), math.sin(angle)], np.float32)
         down = np.array([-across[1], across[0]], np.float32)
-        return cls(np.asarray(landmarks[2], np.float32), across, down, float(face_height(landmarks)))
+        return cls(np.asarray(landmarks[2], np.float32), across, down, 2 * math.dist(top, nose))
 
     def enter(self, points: Floats) -> Floats:
         """Pixels [..., 2] → (across, down) in pixels from the origin."""
@@ -117,7 +119,7 @@ class Axes:
 
     @cached_property
     def _turn(self) -> Floats:
-        return np.stack([self.across, self.down])
+        return np.array([self.across, self.down], np.float32)
 
 
 @dataclass(frozen=True)
