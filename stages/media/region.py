@@ -102,10 +102,11 @@ class Canvas:
         self._blend(luma[box.top : box.bottom, box.left : box.right], drawn, shares)
         down, across = self.layout.steps
         part = slice(box.top // down, -(-box.bottom // down)), slice(box.left // across, -(-box.right // across))
-        few = self._at_chroma_size(rgb)
-        means = np.asarray(cv2.resize(shares, few.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+        size = (mask.shape[1] // across, mask.shape[0] // down)
+        means = np.asarray(cv2.resize(shares, size, interpolation=cv2.INTER_AREA), np.float32)
         for row, plane in zip(self._rows[1:], chroma, strict=True):
-            self._blend(plane[part], cv2.transform(few, row[None]), means)
+            full = cv2.transform(rgb, row[None], dst=self._work("full", mask.shape))
+            self._blend(plane[part], self._at_chroma_size(np.asarray(full, np.float32)), means)
 
     @cached_property
     def _back(self) -> npt.NDArray[np.float64]:
@@ -149,16 +150,21 @@ class Canvas:
             mask[self.whole.bottom - bottom :] = mask[self.whole.bottom - bottom - 1]
         return Placed(Box(left, top, right, bottom), np.asarray(picture, np.uint8), np.asarray(mask, np.uint8))
 
-    def _at_chroma_size(self, rgb: Floats) -> Floats:
-        """RGB (h, w, 3) where the picture has samples of chroma."""
+    def _at_chroma_size(self, full: Floats) -> Floats:
+        """What is told of each pixel (h, w), where the picture has samples of chroma."""
         import cv2
 
-        down, across = self.layout.steps
-        x = _triangle(np.arange(1.0 - across, across), across)
-        y = _triangle(np.arange(0.5 - down, down), down) if down > 1 else np.ones(1)
-        anchor, smooth = (len(x) // 2, down // 2), self._work("smooth", rgb.shape)
-        cv2.sepFilter2D(rgb, cv2.CV_32F, x, y, dst=smooth, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+        (down, across), (x, y) = self.layout.steps, self._kernels
+        anchor, smooth = (len(x) // 2, down // 2), self._work("smooth", full.shape)
+        cv2.sepFilter2D(full, cv2.CV_32F, x, y, dst=smooth, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
         return np.ascontiguousarray(smooth[::down, ::across])
+
+    @cached_property
+    def _kernels(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Across and down, those that bring full size to chroma's."""
+        down, across = self.layout.steps
+        y = _triangle(np.arange(0.5 - down, down), down) if down > 1 else np.ones(1)
+        return _triangle(np.arange(1.0 - across, across), across), y
 
     def _blend(self, samples: Samples, drawn: Any, shares: Floats) -> None:
         """Change samples in place to those drawn, as far as `shares` (0..1) say; both may reach beyond them."""
