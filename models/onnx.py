@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -46,8 +47,13 @@ class Network:
 
     def run(self, tensor: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """All outputs by name for a network of one input."""
-        names = [output.name for output in self.session.get_outputs()]
-        return dict(zip(names, self.session.run(names, {self.session.get_inputs()[0].name: tensor}), strict=True))
+        given, names = self._ends
+        return dict(zip(names, self.session.run(names, {given: tensor}), strict=True))
+
+    @cached_property
+    def _ends(self) -> tuple[str, list[str]]:
+        """The names of the first input and of all outputs: ONNX Runtime describes them anew whenever it is asked."""
+        return self.session.get_inputs()[0].name, [output.name for output in self.session.get_outputs()]
 
 
 def check_device(device: str) -> str:
