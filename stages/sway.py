@@ -25,9 +25,9 @@ class Sway(Stage):
 
     `video`: the still; a video is refused, as its head moves by itself. `audio`: what is spoken. `motion`: how much, 0
     (not at all) to 1 (turns of up to 4°, nods of up to 5°, a tilt of up to 1.6°). `blinks`: whether it blinks as well,
-    which eyes that look shut do not. `pixels`: `rgb` reads `frame`; `source` reads the `planes` of a `decode` with
-    `pixels: source` and writes `swayed` in their layout.
-    Counts `no_face`, and `eyes_shut`: frames of blinks that were left out for that.
+    which eyes do not that look shut or have glasses before them. `pixels`: `rgb` reads `frame`; `source` reads the
+    `planes` of a `decode` with `pixels: source` and writes `swayed` in their layout.
+    Counts `no_face`, and `no_blink`: frames of blinks that were left out.
     """
 
     reads = {
@@ -120,27 +120,25 @@ class Sway(Stage):
 
     def _look_at(self, landmarks: Floats) -> Field:
         """Learn what moves and what blinks; in a still it is always the same."""
-        from models.head.blink import eyes_of
+        from models.head.blink import Blink
         from models.head.field import Field
 
         if self._landmarks is None or not np.array_equal(landmarks, self._landmarks):
             _, _, width, height = self._canvas.whole
             self._field = Field(landmarks, width, height)
-            self._eyes = eyes_of(landmarks, self._canvas.whole)
+            self._blink = Blink(landmarks, self._canvas.whole)
             self._landmarks = landmarks.copy()
         return self._field
 
     def _blinking(self, image: Picture, share: float) -> Picture:
         """The picture with its eyes closed by a share."""
-        from models.head.blink import OPEN
-
-        seen = [self._canvas.see(image, eye.box) for eye in self._eyes]
-        if not seen or np.mean([eye.openness(one) for eye, one in zip(self._eyes, seen, strict=True)]) < OPEN:
-            self.counts["eyes_shut"] += 1
+        lids = self._blink.lids(lambda box: self._canvas.see(image, box), share)
+        if not lids:
+            self.counts["no_blink"] += 1
             return image
         blinking = image.copy()
-        for eye, one in zip(self._eyes, seen, strict=True):
-            self._canvas.draw(blinking, eye.closed(one, share))
+        for lid in lids:
+            self._canvas.draw(blinking, lid)
         return blinking
 
     def pass_through(self, packet: Packet) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from models.head.blink import EVERY, OPEN, closed, eyes_of
+from models.head.blink import EVERY, OPEN, Blink, closed
 from models.head.field import Field
 from models.head.path import LEVEL_RATE, NOD, REACH, SAMPLE_RATE, HeadPath, Pose, levels
 from models.mouth.cut import Box
@@ -163,7 +164,7 @@ def test_eyes_blink_now_and_then_quickly_and_whole(seed: int) -> None:
 
 
 def test_a_lid_covers_the_eye_and_nothing_else() -> None:
-    for eye in eyes_of(mesh(), Box(0, 0, 512, 512)):
+    for eye in Blink(mesh(), Box(0, 0, 512, 512)).eyes:
         left, top, right, bottom = eye.box
         seen = portrait()[top:bottom, left:right]
         assert eye.openness(seen) > 2 * OPEN
@@ -177,6 +178,23 @@ def test_a_lid_covers_the_eye_and_nothing_else() -> None:
 
 
 def test_eyes_that_are_cut_off_or_small_do_not_blink() -> None:
-    assert len(eyes_of(mesh(), Box(0, 0, 512, 512))) == 2
-    assert len(eyes_of(mesh(), Box(0, 0, int(mesh()[263, 0]) - 4, 512))) == 1
-    assert not eyes_of(mesh() / 10, Box(0, 0, 512, 512))
+    assert len(Blink(mesh(), Box(0, 0, 512, 512)).eyes) == 2
+    assert len(Blink(mesh(), Box(0, 0, int(mesh()[263, 0]) - 4, 512)).eyes) == 1
+    assert not Blink(mesh() / 10, Box(0, 0, 512, 512)).eyes
+
+
+@pytest.mark.parametrize("what", ["nothing", "glasses", "shut"])
+def test_eyes_that_are_shut_or_behind_glasses_do_not_blink(what: str) -> None:
+    picture, blink = portrait().copy(), Blink(mesh(), Box(0, 0, 512, 512))
+    corners = [mesh()[list(one)] for one in ((33, 133), (362, 263))]
+    middles = [np.rint(one.mean(0)).astype(int) for one in corners]
+    if what == "glasses":
+        dark = (30, 25, 25)
+        for middle in middles:
+            cv2.ellipse(picture, middle.tolist(), (24, 18), 0, 0, 360, dark, 3)
+        cv2.line(picture, (middles[0] + [24, 0]).tolist(), (middles[1] - [24, 0]).tolist(), dark, 3)
+    if what == "shut":
+        for left, top, right, bottom in (eye.box for eye in blink.eyes):
+            picture[top:bottom, left:right] = (190, 150, 130)
+    lids = blink.lids(lambda box: picture[box.top : box.bottom, box.left : box.right], 0.7)
+    assert len(lids) == (2 if what == "nothing" else 0)
