@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graph.plan import CREDIT, DEVICE_CREDIT, FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
+from graph.plan import CREDIT, DEVICE_CREDIT, EXTRA, FieldPlan, Link, Node, Plan, auto_capacities, auto_slots
 from graph.spec import GraphSpec, StageSpec
 from graph.stage import Array, Field, Sink, Source, Stage, works_ahead
 
@@ -119,6 +119,7 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
     with_state = [one.stage for one in stages if one.stage.stateful]
     before = {home[name] for one in stages for name in one.inputs} - {at}
     timeouts = [one.spec.timeout for one in stages if one.spec.timeout is not None]
+    has_device = len(stages) == 1 and works_ahead(head.stage)
     return Node(
         name="+".join(members),
         stages=tuple(members),
@@ -131,7 +132,8 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
         stateful=bool(with_state),
         on_error=_on_error(stages),
         timeout=sum(timeouts) if timeouts else None,
-        credit=DEVICE_CREDIT if len(stages) == 1 and works_ahead(head.stage) else CREDIT,
+        credit=DEVICE_CREDIT if has_device else CREDIT,
+        extra=EXTRA if head.spec.batch == 1 and not has_device else 0,
         sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
         resumes=bool(with_state) and all(_resumes(stage) for stage in with_state),
     )

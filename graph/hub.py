@@ -43,7 +43,8 @@ from graph.process import WorkerProcess
 from graph.scheduler import MAX_DEATHS, Scheduler
 from graph.shares import cores_of_run, limits, share
 from graph.stage import Array, Caps, Output, Shape
-from graph.stats import MAX_ERRORS, Histogram, MemoryWatch, StageStats
+from graph.stats import MAX_ERRORS, MemoryWatch
+from graph.tally import Tally
 from graph.travel import Travel
 from graph.wire import Wire
 
@@ -51,7 +52,7 @@ GRACE = 5.0
 #: Seconds more for a sink, which after a failure still makes a file of what it has.
 SINK_GRACE = 60.0
 #: Seconds after which processes, timers and the watcher are looked at, however many messages there are.
-LOOK_EVERY = 0.01
+LOOK_EVERY = 0.02
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Hub:
         self._starts = self.plan.starts({})
         self.resume = resume
         self.written: dict[int, int] = {}
-        self.stats = {name: StageStats() for name in checked.stages}
+        self.tally = Tally(self.plan)
         self.memory_watch = MemoryWatch()
         self.recorder = recorder
         self.memory: Memory | None = None
@@ -99,13 +100,6 @@ class Hub:
         self.outputs: list[tuple[str, Output]] = []
         self.notes: list[tuple[str, str]] = []
         self.caps: dict[int, Caps] = {}
-        self.tasks_done = 0
-        self.delays = Histogram()
-        self._sunk = {at: 0 for at, node in enumerate(self.plan.nodes) if node.sink}
-        # The packets below these have been counted, and come again after the run went back.
-        self._sunk_before = dict.fromkeys(self._sunk, 0)
-        self.first_sunk = self.last_sunk = 0.0
-        self.high_water = {(link.producer, link.consumer): 0 for link in self.plan.links}
         self._traces: dict[str, str] = {}
         self._hands: dict[WorkerId, _Hand] = {}
         self._by_identity: dict[bytes, _Hand] = {}
@@ -176,7 +170,7 @@ class Hub:
         elif word == protocol.READY:
             hand.phase = "ready"
             for name, about in parts[0].items():
-                self.stats[name].about = about
+                self.tally.stages[name].about = about
             return [Ready(hand.id, self.written[at])]
         return []
 
@@ -330,9 +324,10 @@ class Hub:
     def _flow_word(self, hand: _Hand, word: int, parts: list[Any]) -> list[Event]:
         if word == protocol.RESULTS:
             rows, extras = parts
-            if self.scheduler.task(hand.id, rows[0][0]) is not None:
+            if extras and self.scheduler.task(hand.id, rows[0][0]) is not None:
                 self._extras(hand, extras)
-            return [self._result(hand, row) for row in rows]
+            hand.since = time.monotonic()
+            return [self._result(hand, *row) for row in rows]
         if word == protocol.END:
             hand.tasks.pop(parts[0], None)
             hand.since = time.monotonic()
@@ -350,44 +345,33 @@ class Hub:
             return [Finished(hand.id)]
         return []
 
-    def _result(self, hand: _Hand, row: list[Any]) -> Done:
+    def _result(self, hand: _Hand, number: int, started: int, busy: list[int], results: list[Any]) -> Done:
         """One task's results; counts them."""
-        number, started, busy, results = row
         at = hand.id.node
         task = self.scheduler.task(hand.id, number)
         sent = hand.tasks.pop(number, None)
-        hand.since = time.monotonic()
         if sent is not None:
-            self.tasks_done += 1
+            self.tally.tasks += 1
             if sent > 0:
-                self.delays.add(max(1, started - sent))
-        done = tuple(self._travel.result(at, one) for one in results)
+                self.tally.delays.add(max(1, started - sent))
+        done = tuple([self._travel.result(at, one) for one in results])
         if task is not None:
             if self.recorder is not None:
                 self.recorder.task(hand.id, task.indices, abs(sent or started), started, busy)
-            for name, spent in zip(self.plan.nodes[at].stages, busy, strict=True):
-                stats = self.stats[name]
-                stats.busy_ns += spent
-                stats.latency.add(spent)
-                stats.packets_in += len(results)
-                stats.packets_out += sum(not one.skipped for one in done)
-            if self.plan.nodes[at].sink:
-                self.last_sunk = time.monotonic()
-                self.first_sunk = self.first_sunk or self.last_sunk
-                self._sunk[at] += sum(index >= self._sunk_before[at] for index in task.indices)
+            self.tally.ended(task, busy, done, hand.since)
         return Done(hand.id, number, done)
 
     def _extras(self, hand: _Hand, extras: dict[str, Any]) -> None:
         names = self.plan.nodes[hand.id.node].stages
         for name, counts in extras.get("counts", {}).items():
-            self.stats[name].counts.update(counts)
+            self.tally.stages[name].counts.update(counts)
         for name, notes in extras.get("notes", {}).items():
             # A stage that begins anew says what it says at the beginning again.
             self.notes.extend((name, note) for note in dict.fromkeys(notes) if (name, note) not in self.notes)
         for name, about in extras.get("about", {}).items():
-            self.stats[name].about = about
+            self.tally.stages[name].about = about
         if "cpu" in extras:
-            self.stats[names[0]].cpu[hand.identity.decode()] = extras["cpu"]
+            self.tally.stages[names[0]].cpu[hand.identity.decode()] = extras["cpu"]
 
     def _gone(self, hand: _Hand) -> list[Event]:
         """A process has ended."""
@@ -428,11 +412,6 @@ class Hub:
                 if now - oldest > timeout:
                     hand.process.kill()
 
-    @property
-    def sunk(self) -> int:
-        """Packets that have reached every sink."""
-        return min(self._sunk.values())
-
     def pids(self) -> list[int]:
         """The processes of the workers that live."""
         return [hand.process.pid for hand in self._hands.values() if not hand.gone]
@@ -445,13 +424,14 @@ class Hub:
     # --------------------------------------------------------------------------------------------------------- obey
 
     def _obey(self, instructions: list[Instruction], now: float) -> None:
+        sent = time.monotonic_ns()
         for one in instructions:
             match one:
                 case Begin(worker, task):
                     self._outbox.setdefault(worker, []).append(self._travel.task(task, self.scheduler))
                     hand = self._hands[worker]
                     # A task behind another one waits for that; what a hop costs is what a task to an idle worker waits.
-                    hand.tasks[task.id] = -time.monotonic_ns() if hand.tasks else time.monotonic_ns()
+                    hand.tasks[task.id] = -sent if hand.tasks else sent
                 case Finish(worker):
                     self._post()
                     self._send(self._hands[worker], protocol.FINISH, self._drained)
@@ -460,7 +440,7 @@ class Hub:
                     self._send(self._hands[worker], protocol.STOP)
                 case Replace(worker, after):
                     for name in self.plan.nodes[worker.node].stages:
-                        self.stats[name].restarts += 1
+                        self.tally.stages[name].restarts += 1
                     self._starts_later.append((now + after, worker))
                 case Renew(worker):
                     self._renew(worker)
@@ -473,8 +453,8 @@ class Hub:
                 case Over():
                     self.done = True
         self._post()
-        self._note_fill()
-        if any(at <= now for at, _ in self._starts_later):
+        self.tally.look_at_links(self.scheduler.nodes)
+        if self._starts_later and min(self._starts_later)[0] <= now:
             self._watch(now)
 
     def _post(self) -> None:
@@ -482,13 +462,6 @@ class Hub:
         for worker, tasks in self._outbox.items():
             self._send(self._hands[worker], protocol.TASKS, tasks)
         self._outbox.clear()
-
-    def _note_fill(self) -> None:
-        nodes = self.scheduler.nodes
-        for producer, consumer in self.high_water:
-            queued = nodes[producer].through - nodes[consumer].next
-            if queued > self.high_water[producer, consumer]:
-                self.high_water[producer, consumer] = queued
 
     def _send(self, hand: _Hand, word: int, *parts: Any) -> None:
         self._wire.send(hand.identity, word, *parts)
@@ -510,11 +483,10 @@ class Hub:
     def _back(self, back: Back) -> None:
         """Packets that come again are not counted again."""
         self.notes.append((self._first_stage(back.node), f"{back.why}; the run went on from what was whole"))
-        for at, before in self._sunk_before.items():
-            self._sunk_before[at] = max(before, back.through[at])
+        self.tally.went_back(back.through, back.starts)
 
     def _lost(self, lost: Lost) -> None:
-        stats = self.stats[lost.stage or self._first_stage(lost.node)]
+        stats = self.tally.stages[lost.stage or self._first_stage(lost.node)]
         stats.counts["passed" if lost.passed else "skipped"] += 1
         if len(stats.errors) < MAX_ERRORS:
             when = float(lost.time) if lost.time is not None else None

@@ -17,6 +17,9 @@ from functools import cached_property
 CREDIT = 2
 #: … and where a device does the work: one that it does, one that it has next, one waiting.
 DEVICE_CREDIT = 3
+#: Tasks more that the only worker of a node may hold, as far as its links and arenas have room: several short ones
+#: travel in one message then. More was measured to gain nothing.
+EXTRA = 2
 #: The least that `auto` makes a link hold; more was measured to gain nothing.
 LINK = 4
 
@@ -37,6 +40,8 @@ class Node:
     on_error: str = "fail"
     timeout: float | None = None
     credit: int = CREDIT
+    #: tasks that its only worker may hold besides, for which no link and no arena is made larger
+    extra: int = 0
     sink: bool = False
     #: a sink that can say, after its process died, what it has whole
     resumes: bool = False
@@ -44,6 +49,11 @@ class Node:
     @property
     def source(self) -> bool:
         return not self.inputs
+
+    @property
+    def at_hand(self) -> int:
+        """How many tasks a worker may hold at once."""
+        return self.credit + (self.extra if self.workers == 1 else 0)
 
     @property
     def ahead(self) -> int:

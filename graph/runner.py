@@ -112,8 +112,8 @@ class Graph:
                 checked = check(self.spec, {**inputs, **firsts}, changes) if firsts else checked
                 run = _Run(checked, control, on_progress, report, resume, packets, recorder)
                 run.go()
-                if run.hub.sunk:
-                    report.first_packet_s = round(run.hub.first_sunk - began, 3)
+                if run.hub.tally.sunk:
+                    report.first_packet_s = round(run.hub.tally.first_sunk - began, 3)
         finally:
             report.wall_s = round(time.monotonic() - began, 3)
             if own:
@@ -189,8 +189,8 @@ class _Run:
         hub, nodes = self.hub, self.hub.scheduler.nodes
         expected = self.expected()
         wall = now - self.flowing
-        rate = hub.sunk / wall if wall > 0 else 0.0
-        left = (expected - hub.sunk) / rate if expected is not None and rate > 0 else None
+        rate = hub.tally.sunk / wall if wall > 0 else 0.0
+        left = (expected - hub.tally.sunk) / rate if expected is not None and rate > 0 else None
         stages = []
         for at, node in enumerate(hub.plan.nodes):
             for name in node.stages:
@@ -203,7 +203,7 @@ class _Run:
         return Progress(
             self.checked.spec.name,
             wall,
-            hub.sunk,
+            hub.tally.sunk,
             expected,
             rate,
             left,
@@ -221,7 +221,7 @@ class _Run:
         return rate / float(Fraction(told.pop())) if len(told) == 1 else None
 
     def stage_progress(self, name: str, waits: str, workers: int, now: float) -> StageProgress:
-        stats = self.hub.stats[name]
+        stats = self.hub.tally.stages[name]
         then, packets, busy = self.rates.get(name, (self.flowing, 0, 0.0))
         seconds = max(now - then, 1e-6)
         if seconds > 1.0:
@@ -250,15 +250,15 @@ class _Run:
             report.status = "interrupted" if interrupted and failure.stage is None else "failed"
             report.error = str(failure)
             report.traceback = failure.traceback
-        report.packets = hub.sunk
-        between = hub.last_sunk - hub.first_sunk
-        report.throughput = round((hub.sunk - 1) / between, 3) if between > 0 else 0.0
+        report.packets = hub.tally.sunk
+        between = hub.tally.last_sunk - hub.tally.first_sunk
+        report.throughput = round((hub.tally.sunk - 1) / between, 3) if between > 0 else 0.0
         report.stages = {name: self.stage_report(name) for name in self.checked.stages}
         report.bottleneck = bottleneck(report.stages)
         report.links = {
             hub.plan.link_name(link): {
                 "capacity": link.capacity,
-                "high_water": hub.high_water[link.producer, link.consumer],
+                "high_water": hub.tally.high_water[link.producer, link.consumer],
                 "slot_bytes": self.slot_bytes(link.producer),
             }
             for link in hub.plan.links
@@ -268,20 +268,20 @@ class _Run:
             "arena_peak": self.arena_peak(),
             "pss_peak": hub.memory_watch.peak,
         }
-        tasks = max(hub.tasks_done, 1)
+        tasks = max(hub.tally.tasks, 1)
         report.hub = {
-            "tasks": hub.tasks_done,
+            "tasks": hub.tally.tasks,
             "cpu_us_per_task": round(self.hub_cpu / tasks * 1e6, 1),
-            "start_delay_us": {name: round(value * 1000, 1) for name, value in hub.delays.summary().items()},
+            "start_delay_us": {name: round(value * 1000, 1) for name, value in hub.tally.delays.summary().items()},
         }
         report.outputs = [self.output(stage, one) for stage, one in hub.outputs]
         report.notes.extend(f"{name}: {note}" for name, note in hub.notes)
-        if report.status != "done" and hub.sunk and self.keeps():
+        if report.status != "done" and hub.tally.sunk and self.keeps():
             report.notes.append("--resume goes on with what is whole")
 
     def stage_report(self, name: str) -> dict[str, Any]:
         hub = self.hub
-        stats, declared = hub.stats[name], self.checked.stages[name]
+        stats, declared = hub.tally.stages[name], self.checked.stages[name]
         at = next(at for at, node in enumerate(hub.plan.nodes) if name in node.stages)
         state = hub.scheduler.nodes[at]
         waited = dict(state.waited)

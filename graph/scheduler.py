@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from graph.back import GoingBack
+from graph.bounds import Bounds
 from graph.events import (
     Abort,
     Back,
@@ -45,7 +46,7 @@ from graph.events import (
     Tick,
     WorkerId,
 )
-from graph.plan import Node, Plan
+from graph.plan import Plan
 from graph.states import ENDLESS, NodeState, Row
 
 MAX_DEATHS = 3
@@ -72,14 +73,11 @@ class Scheduler:
         self._now = 0.0
         self._back: GoingBack | None = None
         self._out: list[Instruction] = []
-        self._upstream_first = list(reversed(self.nodes))
-        # Per node, (index of the node behind, how far this one may be ahead of it): links by what has begun …
-        self._rooms = [tuple((link.consumer, link.capacity) for link in links) for links in plan.consumers]
-        # … and arenas by what the readers are through with.
-        self._arenas: list[list[tuple[int, int]]] = [[] for _ in plan.nodes]
-        for one in plan.fields:
-            if one.slots:
-                self._arenas[one.writer].extend((reader, one.slots) for reader in one.readers or (one.writer,))
+        self._untidy = False
+        self._timed = [state for state in self.nodes if state.node.max_wait is not None]
+        self._bounds = Bounds(plan, self.nodes)
+        # The nodes for which something has changed, so that they may begin or end something.
+        self._stirred: set[int] = set()
 
     # ------------------------------------------------------------------------------------------------ what is seen
 
@@ -90,7 +88,7 @@ class Scheduler:
             return None
         waits = [
             state.waiting_since + state.node.max_wait
-            for state in self.nodes
+            for state in self._timed
             if state.why == "input" and state.waiting_since is not None and state.node.max_wait is not None
         ]
         return min(waits, default=None)
@@ -136,9 +134,11 @@ class Scheduler:
         return out
 
     def _take_in(self, event: Event) -> None:
+        if isinstance(event, Done):
+            self._done(event)
+            return
+        self._stirred.update(range(len(self.nodes)))
         match event:
-            case Done():
-                self._done(event)
             case Ready(worker, whole):
                 self._ready(worker, whole)
             case Failed():
@@ -160,7 +160,7 @@ class Scheduler:
         if self._back is not None:
             self._back.ready(worker, whole)
         state.held[worker] = {}
-        state.idle.extend([worker] * state.node.credit)
+        state.idle.extend([worker] * state.node.at_hand)
 
     def _release(self, worker: WorkerId, task: int) -> tuple[NodeState, Task] | None:
         """Take a task out of a worker's hands; None if it comes from an incarnation that is given up."""
@@ -177,6 +177,7 @@ class Scheduler:
         if released is None:
             return
         state, task = released
+        self._stirred.add(state.at)
         state.deaths_in_a_row = 0
         if event.end:
             self._end_source(state, task.indices[0])
@@ -194,6 +195,7 @@ class Scheduler:
 
     def _end_source(self, state: NodeState, index: int) -> None:
         """The source has no packet `index`, so none after it either."""
+        self._stirred.update(range(len(self.nodes)))
         state.total = min(state.total, index)
         state.next = min(state.next, state.total)
         state.again = [(first, task) for first, task in state.again if first < state.total]
@@ -205,6 +207,8 @@ class Scheduler:
         """A packet has ended at a node."""
         if index >= state.total:
             return
+        if state.through - state.node.before <= self._tail:
+            self._untidy = True
         if skipped:
             state.skipped.add(index)
         if index != state.through:
@@ -214,6 +218,14 @@ class Scheduler:
         while state.through in state.ended:
             state.ended.remove(state.through)
             state.through += 1
+        self._stir(self._bounds.behind[state.at], "input")
+        self._stir(self._bounds.writers[state.at], "room")
+
+    def _stir(self, states: Iterable[NodeState], waiting: str) -> None:
+        """Look at nodes again, as far as what has changed is what they wait for."""
+        for state in states:
+            if state.why == waiting:
+                self._stirred.add(state.at)
 
     def _failed(self, event: Failed) -> None:
         released = self._release(event.worker, event.task)
@@ -339,23 +351,31 @@ class Scheduler:
     # ----------------------------------------------------------------------------------------------- what is begun
 
     def _move(self) -> None:
-        """Begin whatever may begin, from the sink back; again while an ending opened a way downstream."""
-        if self._back is not None and not self._ebb(self._back):
+        """Begin whatever may begin at the nodes that are stirred, always at the one that is nearest the sink."""
+        if self._back is not None:
+            self._stirred.update(range(len(self.nodes)))
+            if not self._ebb(self._back):
+                self._tidy()
+                return
+        for state in self._timed:
+            self._stirred.add(state.at)
+        while self._stirred and not self.over:
+            at = max(self._stirred)
+            self._stirred.remove(at)
+            state = self.nodes[at]
+            if state.finished:
+                continue
+            if state.again:
+                self._resend(state)
+            begun, total = state.next, state.total
+            self._begin(state)
+            self._conclude(state)
+            if state.total != total:
+                self._stirred.update(range(len(self.nodes)))
+            elif state.next != begun:
+                self._stir([self.nodes[before] for before in state.node.inputs], "room")
+        if self._untidy:
             self._tidy()
-            return
-        moved = True
-        while moved and not self.over:
-            moved = False
-            for state in self._upstream_first:
-                if state.finished:
-                    continue
-                if state.again:
-                    self._resend(state)
-                through, total = state.through, state.total
-                self._begin(state)
-                self._conclude(state)
-                moved |= state.through != through or state.total != total
-        self._tidy()
         if not self._out and not self.over and self._stalled():
             self._abort("nothing is in flight and nothing can begin; the links are:\n" + self.table())
 
@@ -398,26 +418,12 @@ class Scheduler:
 
     def _begin(self, state: NodeState) -> None:
         """Begin as many packets of a node as may begin, and note what holds it up."""
-        available = self._available(state)
-        while True:
-            why = self._step(state, available)
-            if why:
-                break
+        available = self._bounds.available(state)
+        while not (why := self._step(state, available)):
+            pass
         if why != state.why:
             state.waited[state.why] = state.waited.get(state.why, 0.0) + self._now - state.why_since
             state.why, state.why_since = why, self._now
-
-    def _available(self, state: NodeState) -> int:
-        """The packets below this index are there to begin."""
-        node = state.node
-        if node.source:
-            return max(state.next, min(state.until, state.total))
-        available = ENDLESS
-        for before in node.inputs:
-            other = self.nodes[before]
-            ready = other.through if other.through >= other.total else other.through - node.after
-            available = min(available, ready)
-        return min(available, state.total)
 
     def _step(self, state: NodeState, available: int) -> str:
         """Begin one task, or skip one packet; the reason if neither is possible."""
@@ -425,14 +431,14 @@ class Scheduler:
         if index >= available:
             state.waiting_since = None
             return "input"
-        if self._was_skipped(node, index):
-            if self._room(state) < index + 1:
+        if self._bounds.was_skipped(node, index):
+            if self._bounds.room(state) < index + 1:
                 return "room"
             self._skip(state, index)
             return ""
         if not state.idle or state.again:
             return "busy"
-        stop, room = min(index + node.batch, available), self._room(state)
+        stop, room = min(index + node.batch, available), self._bounds.room(state)
         if room < stop and node.max_wait is not None:
             stop = room
         if room <= index:
@@ -452,7 +458,7 @@ class Scheduler:
         for one in range(index, stop):
             if state.node.source:
                 self.rows.setdefault(one, Row())
-            if self._was_skipped(state.node, one):
+            if self._bounds.was_skipped(state.node, one):
                 self._end(state, one, skipped=True)
             else:
                 indices.append(one)
@@ -465,7 +471,7 @@ class Scheduler:
 
     def _may_be_partial(self, state: NodeState, available: int) -> bool:
         """Whether a batch that is not full goes on: at the end of the stream, or when it has waited long enough."""
-        if available >= self._end_of(state):
+        if available >= self._bounds.end_of(state):
             return True
         if state.node.max_wait is None:
             return False
@@ -473,30 +479,10 @@ class Scheduler:
             state.waiting_since = self._now
         return self._now >= state.waiting_since + state.node.max_wait
 
-    def _end_of(self, state: NodeState) -> int:
-        return min([state.total, *(self.nodes[before].total for before in state.node.inputs)])
-
-    def _was_skipped(self, node: Node, index: int) -> bool:
-        return any(index in self.nodes[before].skipped for before in node.inputs)
-
-    def _room(self, state: NodeState) -> int:
-        """The packets below this index have room behind the node."""
-        room = ENDLESS
-        for consumer, capacity in self._rooms[state.at]:
-            other = self.nodes[consumer]
-            if other.next < other.total and other.next + capacity < room:
-                room = other.next + capacity
-        for reader, slots in self._arenas[state.at]:
-            other = self.nodes[reader]
-            past = other.through - other.node.before
-            if other.through < other.total and past + slots < room:
-                room = past + slots
-        return room
-
     def _conclude(self, state: NodeState) -> None:
         """Learn how many packets a node will have had, and let it finish when it has had them."""
         if not state.node.source:
-            state.total = self._end_of(state)
+            state.total = self._bounds.end_of(state)
         elif state.next >= state.until and not state.in_flight and not state.again:
             state.total = min(state.total, state.next)
         if state.through < state.total or state.in_flight or not state.manned:
@@ -511,6 +497,7 @@ class Scheduler:
         for state in self.nodes:
             if state.node.source and state.total == ENDLESS and self._is_useless(state):
                 state.total = state.next
+                self._stirred.update(range(len(self.nodes)))
 
     def _is_useless(self, state: NodeState) -> bool:
         """Whether all sinks behind a node have ended."""
@@ -528,11 +515,12 @@ class Scheduler:
                 if state.skipped:
                     state.skipped.discard(self._tail)
             self._tail += 1
+        self._untidy = False
 
     def _stalled(self) -> bool:
         return (
-            all(state.manned for state in self.nodes if not state.finished)
-            and not any(state.in_flight or state.finishing for state in self.nodes)
+            not any(state.in_flight or state.finishing for state in self.nodes)
+            and all(state.manned for state in self.nodes if not state.finished)
             and self.deadline is None
         )
 

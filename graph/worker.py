@@ -77,9 +77,11 @@ class Member:
         self.writes = [(own, renamed.get(own, own)) for own in stage.writes]
         self.arrays = [(own, graph) for own, graph in self.writes if isinstance(stage.writes[own], Array)]
         self.values = [(own, graph) for own, graph in self.writes if isinstance(stage.writes[own], Value)]
-        self.own_slots: dict[str, list[Any]] = {}
+        #: the arrays that somebody asks a row for; the others are in their slots, and that is all
+        self.kept = self.arrays
+        self.takes_batches = isinstance(stage, Stage) and type(stage).process_batch is not Stage.process_batch
+        self.counts, self.notes = stage.counts, stage.notes
         self.caps = Caps()
-        self.busy = 0
 
     def configure(self, caps: Caps) -> Caps:
         """Caps in the graph's names to caps in the graph's names, what came in included."""
@@ -88,7 +90,7 @@ class Member:
         written = {graph: self.caps.shapes[own] for own, graph in self.arrays}
         return Caps({**caps.shapes, **written}, self.caps.stream)
 
-    def packet(self, row: dict[str, Any], index: int, at: Fraction, where: _Places, neighbours: Any) -> Packet:
+    def packet(self, row: dict[str, Any], index: int, at: Fraction, where: _Places, neighbours: Any = None) -> Packet:
         """The packet as this stage sees it."""
         given = {own: row[graph] for own, graph in self.reads}
         for own, graph in self.arrays:
@@ -96,15 +98,15 @@ class Member:
         return Packet(index, at, given, self.stage.writes, neighbours)
 
     def collect(self, packet: Packet, row: dict[str, Any]) -> None:
-        """Take what the stage wrote over into the row."""
+        """Take what the stage wrote over into the row. Raises StageFailure for a value that it did not write."""
         fields = packet.fields()
-        for own, graph in self.arrays:
+        for own, graph in self.kept:
             view = fields[own].view()
             view.flags.writeable = False
             row[graph] = view
         for own, graph in self.values:
             if own not in fields:
-                raise ValueError(f"did not write '{own}'")
+                raise StageFailure(self.name, ValueError(f"did not write '{own}'"), packet.index)
             row[graph] = fields[own]
 
 
@@ -228,9 +230,11 @@ class Worker:
         written = {graph for member in self.members for _, graph in member.writes}
         read = {graph for member in self.members for _, graph in member.reads}
         self.slots = {name: Slots(path, arena) for name, arena in known.items() if name in written | read}
-        self.read_arrays = [name for name in self.slots if name in read - written]
+        self.read_slots = [(name, slots) for name, slots in self.slots.items() if name in read - written]
         self.inputs: list[str] = inputs
         self.outputs: list[str] = outputs
+        for member in self.members:
+            member.kept = [(own, graph) for own, graph in member.arrays if graph in read or graph in outputs]
         self.source = source
         self.ahead = len(self.members) == 1 and works_ahead(self.members[0].stage)
         self.places = _Places(self.slots, self.members, batch * (AT_DEVICE if self.ahead else 1))
@@ -251,11 +255,9 @@ class Worker:
             if self.ahead and mode != protocol.PASS:
                 self.begin(task, packets)
                 continue
-            started = time.monotonic_ns()
-            for member in self.members:
-                member.busy = 0
+            started, busy = time.monotonic_ns(), [0] * len(self.members)
             try:
-                done = self.work(mode, packets)
+                done = self.work(mode, packets, started, busy)
             except StageFailure as failure:
                 self.fail(task, failure)
                 continue
@@ -263,8 +265,8 @@ class Worker:
                 self.flush()
                 self.send(protocol.END, task)
                 continue
-            self.results.append([task, started, [member.busy for member in self.members], done])
-            if time.monotonic_ns() - started > SHORT_NS:
+            self.results.append([task, started, busy, done])
+            if sum(busy) > SHORT_NS:
                 self.flush()
         self.flush()
 
@@ -316,23 +318,16 @@ class Worker:
                 if yielded:
                     raise RuntimeError("yields more than once in process_batch()")
             yield
-        for packet, row in zip(made, rows, strict=True):
-            if not packet.skipped:
-                with _named(member.name, packet.index):
-                    member.collect(packet, row)
-        return [
-            protocol.SKIPPED if packet.skipped else self.result(row, packet.time)
-            for packet, row in zip(made, rows, strict=True)
-        ]
+        return self.told(rows, self.collected(member, made, rows))
 
-    def made(self, member: Member, packets: list[Any]) -> tuple[list[dict[str, Any]], list[Packet]]:
-        """The rows of a task's packets, and the packets as the first stage here sees them."""
-        rows, made = [], []
+    def made(self, member: Member, packets: list[Any]) -> tuple[dict[int, dict[str, Any]], list[Packet]]:
+        """The rows of a task's packets by their indices, and the packets as the first stage here sees them."""
+        rows, made = {}, []
         for packet in packets:
             index, numerator, denominator, values = packet[:4]
-            rows.append(self.row(index, values))
+            rows[index] = row = self.row(index, values)
             around = self.neighbours(packet, member) if len(packet) > 4 else None
-            made.append(member.packet(rows[-1], index, Fraction(numerator, denominator), self.places, around))
+            made.append(member.packet(row, index, Fraction(numerator, denominator), self.places, around))
         return rows, made
 
     def flush(self) -> None:
@@ -345,52 +340,55 @@ class Worker:
         """Counts, notes and CPU time since the last time."""
         found: dict[str, Any] = {}
         for member in self.members:
-            if member.stage.counts:
-                found.setdefault("counts", {})[member.name] = dict(member.stage.counts)
-                member.stage.counts.clear()
-            if member.stage.notes:
-                found.setdefault("notes", {})[member.name] = list(member.stage.notes)
-                member.stage.notes.clear()
+            if member.counts:
+                found.setdefault("counts", {})[member.name] = dict(member.counts)
+                member.counts.clear()
+            if member.notes:
+                found.setdefault("notes", {})[member.name] = list(member.notes)
+                member.notes.clear()
         now = time.monotonic_ns()
         if everything or now - self.extras_at > EXTRAS_EVERY_NS:
             self.extras_at = now
             found["cpu"] = time.process_time()
         return found
 
-    def work(self, mode: int, packets: list[Any]) -> list[Any] | None:
-        """Do one task: its packets through the stages of this process. None if the source has ended."""
-        rows = [self.row(index, values) for index, _, _, values, *_ in packets]
-        times = [Fraction(num, den) for _, num, den, *_ in packets]
-        alive = list(range(len(packets)))
+    def work(self, mode: int, packets: list[Any], began: int, busy: list[int]) -> list[Any] | None:
+        """Do one task: its packets through the stages of this process. None if the source has ended.
+
+        `busy` is filled with the nanoseconds of each stage, of the first from `began` on.
+        """
+        rows, made = self.made(self.members[0], packets)
         for place, member in enumerate(self.members):
-            began = time.monotonic_ns()
-            made = []
-            for at in alive:
-                index = packets[at][0]
-                around = self.neighbours(packets[at], member) if place == 0 and len(packets[at]) > 4 else None
-                made.append((at, member.packet(rows[at], index, times[at], self.places, around)))
-            if isinstance(member.stage, Source):
-                if not self.produce(member, made[0][1]):
-                    return None
-                times[0] = Fraction(made[0][1].time)
-            else:
-                self.process(member, [packet for _, packet in made], mode)
-            alive = []
-            for at, packet in made:
-                if not packet.skipped:
-                    alive.append(at)
-                    with _named(member.name, packet.index):
-                        member.collect(packet, rows[at])
-            member.busy = time.monotonic_ns() - began
-            if not alive:
+            if place:
+                made = [member.packet(rows[one.index], one.index, one.time, self.places) for one in made]
+            if not self.process(member, made, mode):
+                return None
+            made = self.collected(member, made, rows)
+            now = time.monotonic_ns()
+            busy[place], began = now - began, now
+            if not made:
                 break
-        return [self.result(rows[at], times[at]) if at in alive else protocol.SKIPPED for at in range(len(packets))]
+        return self.told(rows, made)
+
+    def collected(self, member: Member, packets: list[Packet], rows: dict[int, dict[str, Any]]) -> list[Packet]:
+        """The packets that a stage did not skip; what it wrote is then in their rows."""
+        alive = [packet for packet in packets if not packet.skipped]
+        for packet in alive:
+            member.collect(packet, rows[packet.index])
+        return alive
+
+    def told(self, rows: dict[int, dict[str, Any]], ended: list[Packet]) -> list[Any]:
+        """What the hub has to know of a task's packets, of which some ended at the last stage; nothing more, mostly."""
+        found = dict.fromkeys(rows, protocol.SKIPPED)
+        for packet in ended:
+            found[packet.index] = self.result(rows[packet.index], packet.time)
+        return list(found.values())
 
     def row(self, index: int, values: list[Any]) -> dict[str, Any]:
         """What a packet brings: values, and views of its slots, as long as they were filled."""
         row: dict[str, Any] = dict(zip(self.inputs, values, strict=True))
-        for name in self.read_arrays:
-            view = self.slots[name].view(index)
+        for name, slots in self.read_slots:
+            view = slots.view(index)
             row[name] = view[: row[name]] if name in row else view
         return row
 
@@ -402,29 +400,30 @@ class Worker:
             found[offset] = Packet(index, Fraction(num, den), {own: row[graph] for own, graph in member.reads}, {})
         return found
 
-    def produce(self, member: Member, packet: Packet) -> bool:
-        stage = member.stage
-        assert isinstance(stage, Source)
-        with _named(member.name, packet.index):
-            if packet.index != self.next:
-                stage.seek(packet.index)
-            self.next = packet.index + 1
-            return stage.produce(packet)
-
-    def process(self, member: Member, packets: list[Packet], mode: int) -> None:
-        stage = member.stage
-        assert isinstance(stage, Stage)
-        if mode == protocol.PASS:
-            for packet in packets:
-                with _named(member.name, packet.index):
-                    stage.pass_through(packet)
-        elif type(stage).process_batch is Stage.process_batch:
-            for packet in packets:
-                with _named(member.name, packet.index):
-                    stage.process(packet)
-        else:
-            with _named(member.name, packets[0].index if len(packets) == 1 else None):
+    def process(self, member: Member, packets: list[Packet], mode: int) -> bool:
+        """Have a stage do its packets; False if it is a source that has ended. Raises StageFailure."""
+        stage, index = member.stage, packets[0].index if len(packets) == 1 else None
+        try:
+            if isinstance(stage, Source):
+                return self.produce(stage, packets[0])
+            if member.takes_batches and mode != protocol.PASS:
                 process_all(stage, packets)
+                return True
+            do = stage.process if mode != protocol.PASS else stage.pass_through
+            for packet in packets:
+                index = packet.index
+                do(packet)
+        except Exception as error:
+            raise StageFailure(member.name, error, index) from error
+        return True
+
+    def produce(self, stage: Source, packet: Packet) -> bool:
+        if packet.index != self.next:
+            stage.seek(packet.index)
+        self.next = packet.index + 1
+        more = stage.produce(packet)
+        packet.time = Fraction(packet.time)
+        return more
 
     def result(self, row: dict[str, Any], at: Fraction) -> Any:
         """What the hub has to know of a packet that is done; nothing, mostly."""

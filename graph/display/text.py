@@ -215,7 +215,7 @@ def plan_lines(checked: Checked, prepared: Prepared | None) -> list[str]:
                 node.workers,
                 node.batch,
                 f"-{node.before}…+{node.after}" if node.before or node.after else "-",
-                node.credit,
+                node.at_hand,
                 node.on_error,
             )
             for node in plan.nodes

@@ -107,7 +107,7 @@ def test_only_this_user_and_only_who_has_the_key_reaches_the_hub(tmp_path: Path)
         hub.start()
         hub.flow()
         assert hub.failure is None
-        assert hub.sunk == 5
+        assert hub.tally.sunk == 5
         stranger.close(0)
     finally:
         hub.close()

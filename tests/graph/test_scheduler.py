@@ -61,6 +61,14 @@ def test_a_source_gets_as_many_tasks_as_it_has_credit() -> None:
     assert out == [Begin(source, Task(1, 0, (0,))), Begin(source, Task(2, 0, (1,)))]
 
 
+def test_extra_tasks_are_held_where_links_have_room_and_make_none_larger() -> None:
+    plan = chain(Node("a", ("a",), extra=2), Node("b", ("b",), sink=True), capacity=3)
+    assert begun(Scheduler(plan).handle(*ready(plan))) == [(0, (0,)), (0, (1,)), (0, (2,))]
+    few, many = (Node("a", ("a",), extra=extra) for extra in (0, 2))
+    sink = Node("b", ("b",), (0,), sink=True)
+    assert auto_capacities((few, sink)) == auto_capacities((many, sink))
+
+
 def test_a_finished_packet_goes_on_and_the_sink_comes_first() -> None:
     plan = chain(Node("a", ("a",)), Node("b", ("b",), sink=True))
     scheduler = Scheduler(plan)
@@ -330,7 +338,7 @@ class World:
                 node = self.plan.nodes[worker.node]
                 assert worker in self.held, "a task for a worker that is not there"
                 self.held[worker].append(task)
-                assert len(self.held[worker]) <= node.credit
+                assert len(self.held[worker]) <= node.at_hand
                 if task.attempt == 0:
                     assert all(index not in self.seen[worker.node] for index in task.indices), "begun twice"
                     assert not self.seen[worker.node] or task.indices[0] > self.seen[worker.node][-1], "out of order"
@@ -460,6 +468,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 before=draw(st.sampled_from([0, 0, 1, 3])) if at else 0,
                 after=draw(st.sampled_from([0, 0, 1, 4])) if at else 0,
                 credit=draw(st.integers(1, 3)),
+                extra=draw(st.integers(0, 2)),
                 stateful=stateful,
                 resumes=stateful,
                 on_error=draw(st.sampled_from(["skip", "pass"])),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
 
-from graph.stats import Histogram
+from graph.stats import Histogram, MemoryWatch
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95, 0.99])
@@ -27,3 +28,15 @@ def test_small_numbers_have_buckets_of_their_own() -> None:
         histogram.add(one)
     assert histogram.percentile(0.6) == pytest.approx(7, abs=1)
     assert Histogram().percentile(0.5) == 0
+
+
+def test_memory_that_is_used_for_a_moment_is_seen() -> None:
+    watch, own = MemoryWatch(), [os.getpid()]
+    watch.look(own, 0.0)
+    before = watch.peak
+    held = b"\1" * int(0.3 * before)
+    watch.look(own, 0.25)
+    del held
+    watch.look(own, 0.5)
+    assert watch.peak > 1.25 * before
+    assert watch.each == {own[0]: watch.peak}

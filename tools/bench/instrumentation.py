@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from running import chain, cpu, run, show
 
 from graph.display.timeline import Recorder
-from graph.hub import Hub
 from graph.stats import Histogram, MemoryWatch
+from graph.tally import Tally
 
 WAYS = ("counters off", "counters", "counters and recorder")
 
@@ -33,7 +33,7 @@ def nothing_counted() -> Iterator[None]:
     """Histograms, the fill of links and memory are not looked at."""
     with (
         mock.patch.object(Histogram, "add", lambda self, nanoseconds: None),
-        mock.patch.object(Hub, "_note_fill", lambda self: None),
+        mock.patch.object(Tally, "look_at_links", lambda self, nodes: None),
         mock.patch.object(MemoryWatch, "look", lambda self, pids, now: None),
     ):
         yield
