@@ -237,11 +237,11 @@ class Diffuse(Stage):
 
     def _shows_face(self, packet: Packet) -> bool:
         """Whether there is a mouth to draw; if not, the crop passes through."""
-        from models.mouth.geometry import pose
+        from models.mouth.geometry import yaw
 
         if not packet.face["found"] or not np.isfinite(packet.placement).all():
             self.counts["no_face"] += 1
-        elif abs(float(pose(packet.landmarks)[0])) > self.profile:
+        elif abs(float(yaw(packet.landmarks))) > self.profile:
             self.counts["passed_through"] += 1
         elif self._network is not None and self._too_small(packet.placement):
             self.counts["small_face"] += 1

@@ -63,20 +63,27 @@ def measure(landmarks: Floats) -> Floats:
 def pose(landmarks: Floats) -> Floats:
     """Yaw, pitch and roll of landmarks [..., 468, 2] in degrees, as [..., 3]: coarse, but of fixed points only.
 
-    Yaw: on a head whose nose stands 1.1 half widths before the axis through the ears, turning by the angle y moves it
-    to 0.5 + 0.55·tan(y) of the way between them. Pitch: how far the nose tip lies below the eyes, over half the face
+    Pitch: how far the nose tip lies below the eyes, over half the face
     height, about 0.45 when one looks straight ahead; a twentieth is taken for five degrees. Roll: the line of the eyes.
+    """
+    roll = _roll(landmarks)
+    away = landmarks[..., 1, :] - landmarks[..., _EYES, :].mean(-2)
+    drop = (away[..., 1] * np.cos(roll) - away[..., 0] * np.sin(roll)) / np.maximum(face_height(landmarks) / 2, 1e-6)
+    found = np.empty((*landmarks.shape[:-2], 3), np.float32)
+    found[..., 0], found[..., 1], found[..., 2] = yaw(landmarks), (drop - 0.45) * 100, np.degrees(roll)
+    return found
+
+
+def yaw(landmarks: Floats) -> Floats:
+    """How far the heads of landmarks [..., 468, 2] are turned, degrees [...].
+
+    On a head whose nose stands 1.1 half widths before the axis through the ears, turning by the angle y moves it to
+    0.5 + 0.55·tan(y) of the way between them.
     """
     right, left, nose = (landmarks[..., point, :] for point in (234, 454, 1))
     across, off = left - right, nose - right
     between = _dot(off, across) / np.maximum(_dot(across, across), 1e-6)
-    yaw = np.degrees(np.arctan((between - 0.5) / 0.55))
-    roll = _roll(landmarks)
-    away = nose - landmarks[..., _EYES, :].mean(-2)
-    drop = (away[..., 1] * np.cos(roll) - away[..., 0] * np.sin(roll)) / np.maximum(face_height(landmarks) / 2, 1e-6)
-    found = np.empty((*landmarks.shape[:-2], 3), np.float32)
-    found[..., 0], found[..., 1], found[..., 2] = yaw, (drop - 0.45) * 100, np.degrees(roll)
-    return found
+    return np.asarray(np.degrees(np.arctan((between - 0.5) / 0.55)), np.float32)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
