@@ -20,8 +20,9 @@ from graph.report import Report
 from graph.shares import cores_of_run
 from graph.spec import FirstSpec, GraphMistakes, GraphSpec, Mistake, load_spec
 
-#: Runs a graph that is known by a name, with values for its inputs, to be stopped by a control of its own.
-RunFirst = Callable[[str, GraphSpec, dict[str, Any], Control], Report]
+#: Runs a graph that is known by a name, with values for its inputs, to be stopped by a control of its own; nothing of
+#: it is shown before the last argument is true: what is refused meanwhile is refused in one sentence.
+RunFirst = Callable[[str, GraphSpec, dict[str, Any], Control, Callable[[], bool]], Report]
 
 
 class First(NamedTuple):
@@ -137,6 +138,10 @@ class _Firsts:
         """What a stage refuses, as far as that is known by now."""
         return self.asked.result() if self.asked and self.asked.done() else None
 
+    def is_allowed(self) -> bool:
+        """Whether it is known that no stage refuses."""
+        return self.asked is not None and self.asked.done() and self.asked.result() is None
+
     def begin_what_can(self, left: list[First], pool: ThreadPoolExecutor) -> list[First]:
         """Begin what needs nothing that is still to be made; the others have to wait."""
         unmade = {first.one.name for first in left} | {first.one.name for first, _, _ in self.going.values()}
@@ -165,7 +170,8 @@ class _Firsts:
         control = self.control.child()
 
         def run(path: Path) -> Report:
-            return self.run(first.one.name, first.spec, {**inputs, first.one.gives: str(path)}, control)
+            given = {**inputs, first.one.gives: str(path)}
+            return self.run(first.one.name, first.spec, given, control, self.is_allowed)
 
         making = pool.submit(kept.make, target, run, lambda: asked.result() is None)
         self.going[making] = first, target, control

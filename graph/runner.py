@@ -127,10 +127,14 @@ class _Before:
 
     on_progress: OnProgress | None
 
-    def run(self, name: str, spec: GraphSpec, inputs: dict[str, Any], control: Control) -> Report:
-        tell = self.on_progress
-        named = (lambda now: tell(replace(now, graph=name))) if tell else None
-        return Graph(spec).run(inputs, control=control, on_progress=named)
+    def run(
+        self, name: str, spec: GraphSpec, inputs: dict[str, Any], control: Control, may_tell: Callable[[], bool]
+    ) -> Report:
+        def tell(now: Progress) -> None:
+            if self.on_progress is not None and may_tell():
+                self.on_progress(replace(now, graph=name))
+
+        return Graph(spec).run(inputs, control=control, on_progress=tell)
 
 
 class _Run:

@@ -57,7 +57,7 @@ def run_parts(
     try:
         if parts != 1:
             joinable_sink(checked)
-        firsts = run_first(checked, own, report, lambda _, one, given, its: Graph(one).run(given, control=its))
+        firsts = run_first(checked, own, report, lambda _, one, given, its, _may: Graph(one).run(given, control=its))
         if firsts is not None:
             whole = _Whole(graph.spec, {**inputs, **firsts}, dict(changes or {}), firsts, report)
             whole.run(make_place, parts, resume, own, on_word)

@@ -50,7 +50,9 @@ def one_after_the_other(inputs: dict[str, str], cores: int) -> float:
 def alone(inputs: dict[str, str], cores: int) -> float:
     graph = Graph.load(LIPSYNC)
     checked, control = graph.check(**inputs), Control()
-    firsts = run_first(checked, control, Report("", ""), lambda _, one, given, own: Graph(one).run(given, control=own))
+    firsts = run_first(
+        checked, control, Report("", ""), lambda _, one, given, own, _may: Graph(one).run(given, control=own)
+    )
     return OneProcess(check(graph.spec, {**inputs, **(firsts or {})}), cores).run()
 
 
