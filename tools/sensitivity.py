@@ -40,13 +40,14 @@ from models.mouth.survey import Survey
 
 FACTORS = (0.7, 1.4)
 #: MODULE:NAME in models/mouth of the constants that were set by looking, by model, and of those of both
-_SHAPES = "geometry:TOUCHING lips:_JAW_SHARE lips:_CHIN_SHARE lips:_CHIN_REACH bend:_REACH bend:_LEAST_REACH"
+_SHAPES = """geometry:TOUCHING lips:_JAW_SHARE lips:_CHIN_SHARE lips:_CHIN_REACH bend:_REACH bend:_LEAST_REACH
+    meeting:_NEAR meeting:_UNSURE meeting:_CREASE meeting:_SHADE meeting:PRESS"""
 _CHOICE = """choose:SHAPE_WEIGHTS choose:UNSEEN choose:POSE_TOLERANCE choose:JUMP choose:JUMP_PER_FRAME
     choose:OPEN_WHEN_CLOSED choose:BLUR_TOLERANCE"""
 _PICTURE = """rewrite:_GAP_REACH rewrite:_GAP_SHARE rewrite:_BREADTH_SHARE rewrite:_FEATHER rewrite:_INSET
     rewrite:_COARSE rewrite:_LIGHT_REACH window:_NEAR window:_FAR blend:_LIGHT align:_STIFFNESS cover:_DEVIATIONS
     cover:_LEVELS cover:_DIMMER cover:_LEAST"""
-_INSIDE = """warp:_TEETH warp:_TEETH_SHARE warp:_LIT warp:_NEAR warp:_UNSURE warp:_PRESS warp:_CREASE warp:_SHADE"""
+_INSIDE = "warp:_TEETH warp:_TEETH_SHARE warp:_LIT"
 CONSTANTS = {"rewrite": f"{_CHOICE} {_PICTURE} {_SHAPES}".split(), "warp": f"{_INSIDE} {_SHAPES}".split()}
 #: the figures, and what is asked of them: their least and their most
 FIGURES = ("aperture", "width", "closures", "silence", "flicker", "seam", "sharpness", "covered")

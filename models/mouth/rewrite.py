@@ -19,6 +19,7 @@ from models.mouth.choose import Chooser
 from models.mouth.cover import HIDDEN, Look
 from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, TOUCHING, Axes, Floats, Range, apply, compose, invert
 from models.mouth.lips import EDGES, LOWER_JAW, Lips, sides
+from models.mouth.meeting import PRESS, meet, without_edges
 from models.mouth.schedule import Schedule
 from models.mouth.window import LOWER_FACE, Sheet, Window
 
@@ -83,7 +84,7 @@ class Rewrite:
         axes, own = face.axes, Lips.of(target, face.axes)
         wanted, shut = self._schedule.mouth(time)
         picks = [self._choose(index + offset) for offset in (-1, 0, 1)]
-        lips = self._lips(picks, face, wanted, shut)
+        lips = self._lips(picks, face, wanted, shut, self._schedule.pressed(time))
         goal = Goal(lips, own, axes.height, sides(target, axes))
         outline = _outline(target, face.around(picks[1]), axes, lips)
         window = Window.holding(axes, np.concatenate([axes.leave(goal.corners), outline]), crop.shape)
@@ -97,12 +98,16 @@ class Rewrite:
         alpha = soften(inside, round(_FEATHER * axes.height))
         blended = cv2.blendLinear(over, window.part(moved, core), alpha, 1 - alpha)
         core.of(picture)[...] = rounded(np.asarray(blended, np.float32))
+        meet(picture, core, lips, face.lips(picks[1]))
         if cover is not None:
             picture = np.asarray(cv2.blendLinear(crop, picture, cover.mask, 1 - cover.mask), np.uint8)
         return Drawn(picture, window.changed(crop, picture), cover is not None)
 
-    def _lips(self, picks: list[int], face: _Face, wanted: Floats, shut: bool) -> Lips:
-        """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth."""
+    def _lips(self, picks: list[int], face: _Face, wanted: Floats, shut: bool, press: float) -> Lips:
+        """The lips to draw: the exemplar's, steadied over its neighbours, with the wanted gap and breadth.
+
+        `press`, 0..1: how far they shall press against each other.
+        """
         row, height = picks[1], face.axes.height
         carried = face.lips(row)
         shift = sum(share * self._shapes[pick] for share, pick in zip(_DISSOLVE, picks, strict=True))
@@ -113,7 +118,10 @@ class Rewrite:
         slack = _GAP_REACH * height + _GAP_SHARE * steady.gap
         gap = min(gap, steady.gap + slack)
         breadth = np.clip(raw[1], steady.breadth * (1 - _BREADTH_SHARE), steady.breadth * (1 + _BREADTH_SHARE))
-        return steady.shaped(gap, float(breadth), height)
+        shaped = steady.shaped(gap, float(breadth), height)
+        # lips that touched when they were seen press as they do
+        parted = min(1.0, carried.gap / (2 * TOUCHING * height))
+        return shaped.pressed(PRESS * height * press * parted)
 
     def _shares(self, picks: list[int]) -> dict[int, float]:
         """Which exemplars show, with what share: neighbours only where the choice jumps."""
@@ -137,9 +145,7 @@ class Rewrite:
 
         lips, height = sheet.goal.to, face.axes.height
         block = max(2, round(_COARSE * height))
-        # lips that shall touch leave out what lies between them, the dark line of nearly closed ones too
-        margin = TOUCHING * height if lips.gap == 0 else 0.0
-        bends = {row: Bend(sheet.goal, face.lips(row).parted(margin)) for row in shares}
+        bends = {row: Bend(sheet.goal, without_edges(face.lips(row), lips, height)) for row in shares}
         maps = {row: sheet.maps(core, bend, self._back(face, row)) for row, bend in bends.items()}
         chosen, *others = shares
         mouth = self._bank.crop(chosen)

@@ -12,6 +12,7 @@ from models.mouth.bend import Bend, Goal
 from models.mouth.blend import rounded
 from models.mouth.geometry import TOUCHING, Axes, Floats, Range, apply
 from models.mouth.lips import Lips, sides
+from models.mouth.meeting import PRESS, edge_at, lip_light, meet, without_edges
 from models.mouth.rewrite import Drawn
 from models.mouth.schedule import Schedule
 from models.mouth.window import Sheet, Window
@@ -25,22 +26,10 @@ _OPEN, _JAW, _NARROW, _WIDE, _WIDEST = 0.1, 0.1, 0.87, 1.24, 0.4
 #: which they come into the light
 _TEETH, _TEETH_SHARE = 0.032, 0.55
 _DIM, _LIT = 0.015, 0.04
-#: where lips come as near as this, so much beside their edges is left out too: the edges are found no better, and what
-#: stays of teeth would shine between lips that touch
-_NEAR, _UNSURE = 0.02, 0.01
-#: on p, b and m each lip is rolled in by so much: lips do not stop where they meet, they press (Löfqvist and Gracco,
-#: "Lip and jaw kinematics in bilabial stop consonant production", 1997)
-_PRESS = 0.012
-#: half the width of the line between lips that touch, over the face height, and how dark it is
-_CREASE, _SHADE = 0.003, 0.5
-#: spacing of the tables that edges are sampled into, pixels
-_COLUMN = 0.25
-#: enamel in the light that falls on the lips; dark of the throat, the tongue, and where lips meet, as shares of the
-#: lips' colour
+#: enamel in the light that falls on the lips, dark of the throat and of the tongue as shares of the lips' colour
 _ENAMEL = np.array([0.68, 0.64, 0.58], np.float32)
 _THROAT = np.array([0.20, 0.12, 0.12], np.float32)
 _TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
-_MEETING = np.array([0.60, 0.36, 0.36], np.float32)
 
 
 def speaking_range(measures: Floats) -> Range:
@@ -70,8 +59,7 @@ class Warp:
         if own.gap < TOUCHING * axes.height:
             own = own.shut()
         lips = self._lips(time, own, axes.height)
-        near = max(0.0, 1 - lips.gap / (_NEAR * axes.height))
-        come = own.parted(_UNSURE * axes.height * near)
+        come = without_edges(own, lips, axes.height)
         goal = Goal(lips, come, axes.height, sides(target, axes))
         window = Window.holding(axes, axes.leave(goal.corners), crop.shape)
         sheet, bend = Sheet(window, goal, step=1), Bend(goal, come, hanging=True)
@@ -81,8 +69,7 @@ class Warp:
             part = _open(part, window, lips, own, depth, crop)
         picture = crop.copy()
         window.of(picture)[...] = part
-        if own.gap > lips.gap:
-            _meet(picture, window, lips, own, near)
+        meet(picture, window, lips, own)
         return Drawn(picture, window.changed(crop, picture))
 
     def _lips(self, time: float, own: Lips, height: float) -> Lips:
@@ -91,30 +78,7 @@ class Warp:
         raw = self._reach.raw(wanted) * height
         gap = 0.0 if shut else max(0.0, float(raw[0]) - float(self._reach.low[0]) * height)
         lips = own.shaped(gap, float(np.clip(raw[1], own.breadth * 0.8, own.breadth * 1.2)), height)
-        return lips.pressed(_PRESS * height * self._schedule.pressed(time))
-
-
-def _meet(picture: Picture, window: Window, lips: Lips, own: Lips, near: float) -> None:
-    """Soften the edge of a lower lip that has risen over what the mouth showed, and shade it as far as lips are `near`
-    (0..1): pixels that have come from two places meet there, often with a rest of teeth."""
-    import cv2
-
-    height = window.axes.height
-    edges = lips.edges[1:3].reshape(-1, 2)
-    reach = 4 * _CREASE * height + 2
-    window = window.within(window.axes.leave(np.concatenate([edges - reach, edges + reach])))
-    across, down = window.local()
-    upper, lower = lips.edges[1], lips.edges[2]
-    closed = (own.edges[2] - own.edges[1] - lower + upper)[:, 1] / (TOUCHING * height)
-    share = _edge_at(np.stack([lower[:, 0], np.clip(closed - 0.5, 0, 1)], 1), across)
-    share = np.where((across > lower[0, 0]) & (across < lower[-1, 0]), share, 0)
-    share *= np.exp(-(((down - _edge_at(lower, across)) / max(0.8, _CREASE * height)) ** 2))
-    part = window.of(picture)
-    colour, _ = _lip_light(picture, window.axes, lips)
-    soft = cv2.GaussianBlur(part, (0, 0), max(0.6, _CREASE * height))
-    mixed = part + (soft - part.astype(np.float32)) * np.minimum(1, 1.5 * share)[..., None]
-    mixed += (np.minimum(colour * _MEETING, mixed) - mixed) * (_SHADE * near * share)[..., None]
-    part[...] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+        return lips.pressed(PRESS * height * self._schedule.pressed(time))
 
 
 def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats, crop: Picture) -> Picture:
@@ -123,29 +87,14 @@ def _open(picture: Picture, window: Window, lips: Lips, own: Lips, depth: Floats
 
     height = window.axes.height
     across, down = window.local()
-    light = _lip_light(crop, window.axes, own)
+    light = lip_light(crop, window, own)
     inside = _interior(across, down, height, lips, light, teeth=own.gap < TOUCHING * height)
     right, left = lips.edges[1, 0, 0], lips.edges[1, -1, 0]
     between = _rise((across - right) / 2) * _rise((left - across) / 2)
-    between *= np.clip(_edge_at(lips.edges[2], across) - down + 0.5, 0, 1)
+    between *= np.clip(edge_at(lips.edges[2], across) - down + 0.5, 0, 1)
     cover = cv2.GaussianBlur(_rise(depth / max(1.0, height / 150)) * between, (0, 0), max(0.6, height / 300))
     mixed = picture + (inside - picture) * cover[..., None]
     return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
-
-
-def _lip_light(crop: Picture, axes: Axes, own: Lips) -> tuple[Floats, float]:
-    """The median colour [3] of the red of the lips, and the level of light on them (the brightest skin around)."""
-    import cv2
-
-    mask = np.zeros(crop.shape[:2], np.uint8)
-    around = axes.leave(np.concatenate([own.edges[0], own.edges[3][::-1]]))
-    cv2.fillPoly(mask, [np.round(around).astype(np.int32)], 255)
-    lips = crop[mask > 0]
-    wide = cv2.dilate(mask, np.ones((9, 9), np.uint8)) - mask
-    skin = crop[wide > 0]
-    if not len(lips) or not len(skin):
-        return np.full(3, 90, np.float32), 160.0
-    return np.median(lips, 0).astype(np.float32), float(np.percentile(skin.mean(1), 80))
 
 
 def _interior(
@@ -156,7 +105,7 @@ def _interior(
     middle = lips.edges[1:3, :, :].mean((0, 1))
     half = max(lips.breadth / 2, 1.0)
     side = np.clip(np.abs(across - middle[0]) / half, 0, 1)
-    upper, lower = _edge_at(lips.edges[1], across), _edge_at(lips.edges[2], across)
+    upper, lower = edge_at(lips.edges[1], across), edge_at(lips.edges[2], across)
     gap = np.maximum(lower - upper, 1e-3)
     place = np.clip((down - upper) / gap, 0, 1)
     dim = (1 - 0.55 * side**2) * (0.45 + 0.55 * np.sin(np.pi * np.clip(place, 0.05, 0.95)))
@@ -180,13 +129,6 @@ def _joints(across: Floats, height: float) -> Floats:
     wide = height / 35
     off = np.abs((across / wide + 0.5) % 1 - 0.5) * wide
     return np.asarray(1 - 0.10 * np.exp(-((off / max(0.7, height / 450)) ** 2)), np.float32)
-
-
-def _edge_at(edge: Floats, across: Floats) -> Floats:
-    start = float(across.min())
-    columns = np.arange(start, float(across.max()) + 2, _COLUMN)
-    table: Floats = np.asarray(np.interp(columns, np.maximum.accumulate(edge[:, 0]), edge[:, 1]), np.float32)
-    return table[np.round((across - start) / _COLUMN).astype(np.int32)]
 
 
 def _rise(x: Floats) -> Floats:
