@@ -8,6 +8,7 @@ taken as linear. The way back is Newton's method on the points of such a grid.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,6 @@ class Tones:
         self._greys = np.maximum.accumulate(np.interp(self._codes, np.linspace(0, 1, THERE), greys))
         #: the code of each of 256 greys; a colour's channels go through it before the grid, which is nearly linear then
         self._code_of = self._coded(np.arange(256.0))
-        self._back = self._solve()
 
     def there(self, codes: Floats) -> Floats:
         """Coded HDR (…, 3) 0..1 as SDR 0..255."""
@@ -52,8 +52,12 @@ class Tones:
         below = self._greys < self._greys[-1] - 0.5  # there the curve is flat: brighter than the brightest that is told
         return np.asarray(np.interp(greys, self._greys[below], self._codes[below]), np.float32)
 
-    def _solve(self) -> Floats:
-        """The codes [n, 3] that are mapped to the points of the grid back, none brighter than white."""
+    @cached_property
+    def _back(self) -> Floats:
+        """The codes [n, 3] that are mapped to the points of the grid back, none brighter than white.
+
+        Those who only look never ask for them.
+        """
         from scipy.spatial import KDTree
 
         most = self._code_of[255]
