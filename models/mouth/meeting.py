@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from models.mouth.geometry import TOUCHING, Floats
 from models.mouth.lips import Lips
-from models.mouth.window import STEP, Window
+from models.mouth.window import Window
 
 Picture = npt.NDArray[np.uint8]
 
 #: on p, b and m each lip is rolled in by so much: lips do not stop where they meet, they press (Löfqvist and Gracco,
 #: "Lip and jaw kinematics in bilabial stop consonant production", 1997)
-PRESS = 0.012
+PRESS = 0.016
 #: where lips come as near as this, over the face height, so much beside their edges is left out too: the edges are
 #: found no better, and what stays of teeth would shine between lips that touch
 _NEAR, _UNSURE = 0.02, 0.01
@@ -38,10 +38,10 @@ def without_edges(come: Lips, lips: Lips, height: float) -> Lips:
     return come.parted(_UNSURE * height * nearness(lips, height))
 
 
-def meet(picture: Picture, window: Window, lips: Lips, come: Lips) -> None:
+def meet(picture: Picture, window: Window, lips: Lips, come: Lips, swept: int = 0) -> None:
     """Soften the edge of the lower of `lips` in a crop where it has risen over what the lips `come` showed, and shade
-    it as far as they are near: pixels meet there that have come from two places, and maps that know only every `STEP`th
-    pixel have swept over what lay between. `window` holds the lips."""
+    it as far as they are near: pixels meet there that have come from two places. `window` holds the lips; `swept`: how
+    many pixels beside the edge may show what lay between, where a map does not know every pixel."""
     import cv2
 
     height = window.axes.height
@@ -57,12 +57,12 @@ def meet(picture: Picture, window: Window, lips: Lips, come: Lips) -> None:
     share = np.where((across > lower[0, 0]) & (across < lower[-1, 0]), share, 0)[..., None]
     near, width = nearness(lips, height), max(0.8, _CREASE * height)
     away = np.abs(down - edge_at(lower, across))[..., None]
-    line, around = (share * np.exp(-((away / reach) ** 2)) for reach in (width, width + STEP))
+    line, around = (share * np.exp(-((away / reach) ** 2)) for reach in (width, width + swept))
     colour, _ = lip_light(picture, window, lips)
     part = window.of(picture).astype(np.float32)
     part -= np.maximum(part - colour, 0) * np.minimum(1, 3 * near * around)  # lighter than lips are teeth only
     soft = cv2.GaussianBlur(part, (0, 0), _SOFT)
-    part += (soft - part) * (line * (0.2 + 0.8 * near))
+    part += (soft - part) * (line * (0.5 + 0.5 * near))
     part += (np.minimum(colour * _MEETING, part) - part) * (_SHADE * near * line)
     window.of(picture)[...] = np.clip(part + 0.5, 0, 255).astype(np.uint8)
 

@@ -21,7 +21,7 @@ from models.mouth.geometry import CHEEKS, JAW, NOSE_BASE, TOUCHING, Axes, Floats
 from models.mouth.lips import EDGES, LOWER_JAW, Lips, sides
 from models.mouth.meeting import PRESS, meet, without_edges
 from models.mouth.schedule import Schedule
-from models.mouth.window import LOWER_FACE, Sheet, Window
+from models.mouth.window import LOWER_FACE, STEP, Sheet, Window
 
 Picture = npt.NDArray[np.uint8]
 
@@ -98,7 +98,7 @@ class Rewrite:
         alpha = soften(inside, round(_FEATHER * axes.height))
         blended = cv2.blendLinear(over, window.part(moved, core), alpha, 1 - alpha)
         core.of(picture)[...] = rounded(np.asarray(blended, np.float32))
-        meet(picture, core, lips, face.lips(picks[1]))
+        meet(picture, core, lips, face.lips(picks[1]), swept=STEP)
         if cover is not None:
             picture = np.asarray(cv2.blendLinear(crop, picture, cover.mask, 1 - cover.mask), np.uint8)
         return Drawn(picture, window.changed(crop, picture), cover is not None)
