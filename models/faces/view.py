@@ -62,9 +62,8 @@ class FrameView:
         """See `View`."""
         import cv2
 
-        sampled = cv2.resize(self._frame, (width * 6, height * 6), interpolation=cv2.INTER_LINEAR)
-        luma = cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY)
-        return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        few = sampled(self._frame, width, height)
+        return np.asarray(cv2.cvtColor(few, cv2.COLOR_RGB2GRAY), np.float32)
 
     def warped(self, to_view: Floats, out: Floats) -> None:
         """See `View`."""
@@ -94,6 +93,14 @@ def halved(samples: Any, width: int, height: int) -> Any:
         rows, columns = rows // 2, columns // 2
         halves = cv2.resize(halves, (columns, rows), interpolation=cv2.INTER_AREA)
     return halves
+
+
+def sampled(samples: Any, width: int, height: int) -> Any:
+    """Samples [h, w] or [h, w, n] in a much smaller size, of 36 each."""
+    import cv2
+
+    few = cv2.resize(samples, (width * 6, height * 6), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(few, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def resized(samples: Any, size: tuple[int, int]) -> Any:

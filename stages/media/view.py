@@ -8,7 +8,7 @@ import numpy as np
 
 from graph.stage import Packet
 from models.faces import Floats, Frame
-from models.faces.view import Reach, View, halved, resized, shrunk, warp
+from models.faces.view import Reach, View, halved, resized, sampled, shrunk, warp
 from models.mouth.cut import Box
 from stages.media.planes import Samples, samples_of
 from stages.media.region import Canvas, Picture
@@ -52,8 +52,8 @@ class PlanesView:
         import cv2
 
         if not self._canvas.is_hdr:
-            return self._canvas.lightness(_smaller(_even(self._luma), width, height))
-        planes = (_smaller(_even(plane), width, height) for plane in (self._luma, *self._chroma))
+            return self._canvas.lightness(sampled(self._luma, width, height))
+        planes = (sampled(plane, width, height) for plane in (self._luma, *self._chroma))
         return np.asarray(cv2.cvtColor(self._canvas.shown(_floats(*planes)), cv2.COLOR_RGB2GRAY), np.float32)
 
     def warped(self, to_view: Floats, out: Floats) -> None:
@@ -67,9 +67,10 @@ class PlanesView:
         columns = slice(reach.columns.start // across, -(-reach.columns.stop // across))
         fit = ((columns.stop - columns.start) * across // reach.by, (rows.stop - rows.start) * down // reach.by)
         both = (resized(plane[rows, columns], fit)[: luma.shape[0], : luma.shape[1]] for plane in self._chroma)
-        # rows that do not follow each other in memory are merged in ten times the time
-        u, v = map(np.ascontiguousarray, both)
-        self._canvas.spread(warp(cv2.merge([luma, u, v, v]), reach.onto, size), out)
+        four = np.empty((*luma.shape, 4), luma.dtype)
+        # what cv2.merge puts together is not in the cache, and warped in four times the time
+        cv2.mixChannels([luma, *both], [four], [0, 0, 1, 1, 2, 2])
+        self._canvas.spread(warp(four, reach.onto, size), out)
 
 
 def picture_of(packet: Packet, canvas: Canvas, pixels: Literal["rgb", "source"]) -> Frame | View:
@@ -87,8 +88,3 @@ def _floats(*planes: Samples) -> list[Floats]:
 def _smaller(samples: Samples, width: int, height: int) -> Any:
     """Samples in a smaller size: halved, which averages all of them, and what is left of the way between two each."""
     return resized(halved(samples, width, height), (width, height))
-
-
-def _even(samples: Samples) -> Samples:
-    """Samples without the last row or column that has no other, so that they can be halved."""
-    return samples[: samples.shape[0] // 2 * 2 or 1, : samples.shape[1] // 2 * 2 or 1]
