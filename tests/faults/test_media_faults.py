@@ -498,7 +498,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Cal
         yield folder / "wanted.mkv", run
 
 
-@pytest.mark.parametrize("process", ["decode", "landmarks", "crop", "diffuse", "composite+encode"])
+@pytest.mark.parametrize("process", ["decode+landmarks", "crop", "diffuse", "composite+encode"])
 def test_a_worker_of_the_lipsync_is_killed(
     process: str, spoken: tuple[Path, Callable[..., Report]], tmp_path: Path, fault: Fault
 ) -> None:
