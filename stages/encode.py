@@ -12,8 +12,11 @@ import numpy as np
 from graph.stage import Array, Caps, Output, Packet, Sink
 
 if TYPE_CHECKING:
+    from stages.media.audio import ContainerSound
+    from stages.media.mux import SoundPlan
     from stages.media.planes import Picture
     from stages.media.segments import Segments
+    from stages.media.sound import EncodedAhead
     from stages.media.tracks import Track
     from stages.media.writer import Pictures, VideoWriter
 
@@ -101,6 +104,8 @@ class Encode(Sink):
         self._writer: VideoWriter | None = None
         self._segments: Segments | None = None
         self._tracks: list[Track] = []
+        self._plan: SoundPlan | None = None
+        self._ahead: EncodedAhead | None = None
 
     def preflight(self) -> None:
         """Whether the encoder is there, the folder can be written, and the container takes a sound that is there."""
@@ -232,11 +237,34 @@ class Encode(Sink):
         image = self._image(packet)
         if self._segments is not None:
             self._segments.write(image, packet.index, packet.time)
+            self._encode_sound(packet.time - self._first)
             return
         time = packet.time - self._first
         self._opened().write(image, time)
         for track in self._tracks:
             track.advance(time)
+
+    def _encode_sound(self, time: Fraction) -> None:
+        """Encode the sound along with the picture, so that little of it is left to do in the end."""
+        from stages.media.sound import EncodedAhead
+
+        assert self._segments is not None
+        if self._sound is None:
+            return
+        with self._segments.told():
+            if self._plan is None:
+                self._plan = self._plan_sound(self._sound)
+                if self._plan.codec is not None:
+                    self._ahead = EncodedAhead(self._plan.encoder(), self._segments.folder)
+            if self._ahead is not None:
+                self._ahead.go(time)
+
+    def _plan_sound(self, sound: ContainerSound) -> SoundPlan:
+        from stages.media.mux import plan_sound
+
+        assert self._first is not None
+        frame = 1 / self._rate if self._rate else Fraction(1, 60)
+        return plan_sound(sound, self._suffix, self.audio_codec, self._first, self._end(), frame)
 
     def _image(self, packet: Packet) -> Picture:
         if self.pixels == "rgb":
@@ -338,6 +366,8 @@ class Encode(Sink):
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+            if self._ahead is not None:
+                self._ahead.close()
             self._close_tracks()
 
     def _leave_partial(self, segments: Segments) -> None:
@@ -366,14 +396,15 @@ class Encode(Sink):
 
     def _add_tracks(self, begin: Fraction, output: Any) -> None:
         """Add sound, further tracks and chapters, now that it is known when the video begins."""
-        from stages.media.mux import kept_chapters, kept_tracks, sound_track
+        from stages.media.mux import kept_chapters, kept_tracks
+        from stages.media.tracks import EncodedSound
 
         end = self._end()
         if self._sound is not None:
-            frame = 1 / self._rate if self._rate else Fraction(1, 60)
-            track, note = sound_track(self._sound, output, self._suffix, self.audio_codec, begin, end, frame)
-            self._tracks.append(track)
-            self.notes.extend([note] if note else [])
+            plan = self._plan or self._plan_sound(self._sound)
+            ahead, self._ahead = self._ahead, None  # it can be written once
+            self._tracks.append(plan.track(output) if ahead is None else EncodedSound(ahead, output))
+            self.notes.extend([plan.note] if plan.note else [])
         video = self._source()
         if video is None or not self.keep:
             return

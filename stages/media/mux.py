@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from stages.media.audio import ContainerSound
 from stages.media.formats import CONVERTED_SUBTITLES, COPIED_SOUND, COPIED_SUBTITLES, TEXT_SUBTITLES, takes
 from stages.media.probe import open_input, picture_start
+from stages.media.sound import SoundEncoder
 from stages.media.subtitles import ConvertedSubtitles
 from stages.media.tracks import CopiedTrack, EncodedSound, Track
 
@@ -39,16 +40,33 @@ def sound_codec(sound: ContainerSound, suffix: str, asked: AudioCodec) -> AudioC
     return asked
 
 
-def sound_track(
-    sound: ContainerSound,
-    output: Any,
-    suffix: str,
-    asked: AudioCodec,
-    begin: Fraction,
-    end: Fraction | None,
-    frame: Fraction,
-) -> tuple[Track, str | None]:
-    """The track of the driving sound, and a note where it is encoded although it could have been copied.
+class SoundPlan(NamedTuple):
+    """How a sound goes into an output: `codec` that it is encoded with, None: copied; a `note` if that needs one."""
+
+    sound: ContainerSound
+    codec: str | None
+    zero: Fraction
+    in_matroska: bool
+    note: str | None = None
+
+    def encoder(self) -> SoundEncoder:
+        """What encodes it."""
+        assert self.codec is not None
+        return SoundEncoder(self.sound.path, self.codec, self.zero, self.in_matroska, self.sound.tally)
+
+    def track(self, output: Any) -> Track:
+        """Its track in an output."""
+        if self.codec is not None:
+            return EncodedSound(self.encoder(), output)
+        with open_input(self.sound.path) as container:
+            index = container.streams.audio[0].index
+        return CopiedTrack(self.sound.path, index, output, self.zero, self.in_matroska)
+
+
+def plan_sound(
+    sound: ContainerSound, suffix: str, asked: AudioCodec, begin: Fraction, end: Fraction | None, frame: Fraction
+) -> SoundPlan:
+    """How the driving sound goes into an output, with a note where it is encoded although it could have been copied.
 
     `begin`, `end`: when the video begins and (where it is known) ends on the sound's clock; `frame`: seconds a picture
     is shown. Both tracks end within one frame, so sound that has to be cut or padded is encoded.
@@ -56,18 +74,14 @@ def sound_track(
     how = sound_codec(sound, suffix, asked)
     zero, in_matroska = sound.zero + begin, suffix in MATROSKA
     if how != "copy":
-        return EncodedSound(sound.path, output, how, zero, in_matroska, sound.tally), None
+        return SoundPlan(sound, how, zero, in_matroska)
     reason = _why_not_copied(sound, suffix, begin, end, frame)
-    with open_input(sound.path) as container:
-        index = container.streams.audio[0].index
     if reason is None:
-        return CopiedTrack(sound.path, index, output, zero, in_matroska), None
+        return SoundPlan(sound, None, zero, in_matroska)
     if asked == "copy":
-        return CopiedTrack(sound.path, index, output, zero, in_matroska), f"the sound is copied as asked, but {reason}"
+        return SoundPlan(sound, None, zero, in_matroska, f"the sound is copied as asked, but {reason}")
     codec = "opus" if suffix == ".webm" else "aac"
-    return EncodedSound(
-        sound.path, output, codec, zero, in_matroska, sound.tally
-    ), f"the sound is encoded again: {reason}"
+    return SoundPlan(sound, codec, zero, in_matroska, f"the sound is encoded again: {reason}")
 
 
 def _why_not_copied(

@@ -119,7 +119,7 @@ class Segments:
         if self.begun:
             return
         self.begun = True
-        with self._told():
+        with self.told():
             self.folder.mkdir(exist_ok=True)
             if self._lock is None:
                 self._take_lock()
@@ -157,7 +157,7 @@ class Segments:
         if not self.whole and self._writer is None:
             self._zero = time
         shown = self._shown_at(time)
-        with self._told():
+        with self.told():
             if self._writer is not None and shown >= self._cut:
                 self._end_segment(shown)
             if self._writer is None:
@@ -197,11 +197,11 @@ class Segments:
         """End the last segment."""
         self.begin()
         if self._writer is not None:
-            with self._told():
+            with self.told():
                 self._end_segment()
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
         """Errors of the disk, in words that say what is left."""
         try:
             yield
@@ -218,7 +218,7 @@ class Segments:
 
     def put(self, joined: Path, target: str) -> None:
         """Give what the segments were joined to its name, once it is on the disk."""
-        with self._told():
+        with self.told():
             _sync(joined)
             joined.replace(target)
 

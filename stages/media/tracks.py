@@ -5,27 +5,13 @@ Each is written up to the time of the picture, so that what waits in the muxer s
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, Protocol
 
-import numpy as np
-
-from stages.media.audio import Samples, gapless
-from stages.media.probe import decoded, only, open_input
+from stages.media.probe import only, open_input
+from stages.media.sound import Packets
 from stages.media.subtitles import is_gap
-
-#: bits a second of sound that is encoded
-BIT_RATE = 192_000
-RATES = {
-    "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
-    "opus": (48000, 24000, 16000, 12000, 8000),
-}
-ENCODERS = {"aac": "aac", "opus": "libopus"}
-LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-#: samples given to the encoder at once: one packet of AAC
-CHUNK = 1024
 
 
 class Track(Protocol):
@@ -107,82 +93,27 @@ class CopiedTrack:
 
 
 class EncodedSound:
-    """Sound decoded, cut and padded to the sample, and encoded in its own rate and channels where the codec has them.
+    """What encodes a sound as packets of a stream that it declares; see `stages.media.sound`."""
 
-    `zero`: the time in the source's container that is the output's 0. Matroska does not say that the last packet of AAC
-    is not played to its end, so there the sound ends with the packet that ends nearest. `tally`: where packets that are
-    `damaged` and become silence are counted.
-    """
-
-    def __init__(
-        self, path: str, output: Any, codec: str, zero: Fraction, in_matroska: bool, tally: Counter[str]
-    ) -> None:
-        self._source = open_input(path)
-        stream = self._source.streams.audio[0]
-        only(self._source, stream)
-        self._channels = stream.channels
-        self._layout = LAYOUTS[self._channels]
-        self._rate = nearest_rate(codec, stream.rate)
-        self._stream = output.add_stream(ENCODERS[codec], rate=self._rate, layout=self._layout)
-        most = 6 * self._rate * self._channels
-        self._stream.bit_rate = min(max(BIT_RATE, 64_000 * self._channels), most)
-        self._stream.metadata.update(stream.metadata)
+    def __init__(self, encoder: Packets, output: Any) -> None:
+        self._encoder = encoder
+        self._stream = encoder.declare(output)
         self._output = output
-        self._grain = CHUNK if in_matroska and codec == "aac" else 1
-        self.about = f"{codec} {self._rate} Hz, {self._layout}, encoded"
-        frames = decoded(self._source, stream, tally)
-        self._blocks = self._at_rate(gapless(frames, stream.rate, zero), stream.rate)
-        self._held = np.zeros((self._channels, 0), np.float32)
-        self._place = 0
+        self.about = encoder.about
 
     def advance(self, time: Fraction) -> None:
         """See `Track`."""
-        while self._place + CHUNK <= time * self._rate:
-            self._write(CHUNK)
+        self._write(self._encoder.until(time))
 
     def finish(self, end: Fraction) -> None:
         """See `Track`; the sound ends with the sample (or packet) nearest to `end`."""
-        self.advance(end)
-        last = round(end * self._rate / self._grain) * self._grain
-        rest = last - self._place
-        if rest > 0:
-            self._write(rest)
-        self._output.mux(self._stream.encode(None))
+        self._write(self._encoder.rest(end))
 
     def close(self) -> None:
         """Release the source."""
-        self._source.close()
+        self._encoder.close()
 
-    def _write(self, count: int) -> None:
-        """Encode the next `count` samples; silence where the source has ended."""
-        from av import AudioFrame
-
-        while self._held.shape[1] < count:
-            block = next(self._blocks, None)
-            if block is None:
-                block = np.zeros((self._channels, count), np.float32)
-            self._held = np.concatenate([self._held, block], axis=1)
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(self._held[:, :count]), format="fltp", layout=self._layout)
-        self._held = self._held[:, count:]
-        frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), self._place
-        self._place += count
-        self._output.mux(self._stream.encode(frame))
-
-    def _at_rate(self, blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
-        """The blocks at the encoder's rate."""
-        if rate == self._rate:
-            yield from blocks
-            return
-        import soxr
-
-        stream = soxr.ResampleStream(rate, self._rate, self._channels, dtype="float32", quality="HQ")
-        for block in blocks:
-            yield stream.resample_chunk(np.ascontiguousarray(block.T)).reshape(-1, self._channels).T
-        rest = stream.resample_chunk(np.zeros((0, self._channels), np.float32), last=True)
-        yield rest.reshape(-1, self._channels).T
-
-
-def nearest_rate(codec: str, rate: int) -> int:
-    """The sample rate that a codec has for a sound: the same, else the next higher, else its highest."""
-    rates = RATES[codec]
-    return min((known for known in rates if known >= rate), default=rates[0])
+    def _write(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            packet.stream = self._stream
+            self._output.mux(packet)

@@ -178,3 +178,21 @@ def test_with_nothing_to_go_on_with_a_run_begins_and_says_so(clip: Path, tmp_pat
     assert any("begun anew" in note for note in run.notes)
     run = go(clip, tmp_path / "out.mkv", codec="ffv1", resume=True, segment=0.0)
     assert any("segment: 0" in note for note in run.notes)
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [(".mp4", 16_000), (".mkv", 44_100), (".webm", 44_100)])
+def test_sound_that_is_encoded_ahead_is_the_sound_that_is_encoded_along(
+    clip: Path, tmp_path: Path, suffix: str, rate: int
+) -> None:
+    """Segments are joined in the end; by then the sound has been encoded with the picture, to the same packets."""
+    sound = tmp_path / "a.wav"
+    write_sound(sound, Sound(beeps([0.6, 1.3, 2.9], 4, rate), rate, "pcm_s16le"))
+    found = []
+    for segment in (1.0, 0.0):
+        target = tmp_path / f"{segment}{suffix}"
+        codec = "vp9" if suffix == ".webm" else "h264"
+        transcode(Decode(str(clip)), Encode(str(target), codec=codec, audio=str(sound), segment=segment))
+        with av.open(str(target)) as file:
+            stream = file.streams.audio[0]
+            found.append([(one.pts, one.duration, bytes(one)) for one in file.demux(stream) if one.size])
+    assert len(found[0]) > 50 and found[0] == found[1]
