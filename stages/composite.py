@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value
+from stages.media.planes import PLANES, reading
 
 if TYPE_CHECKING:
     from models.mouth.paste import Placed
@@ -34,7 +35,6 @@ class Composite(Stage):
         "face": Value(),
     }
     writes = {"composed": Array(np.uint8, "h w 3", "the finished frame, RGB")}
-    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Composite(Stage):
         self.part = mask
         self.blend = blend
         self.pixels = pixels
+        self.reads = reading(Composite.reads, pixels)
         if pixels == "source":
-            others = {name: kind for name, kind in Composite.reads.items() if name != "frame"}
-            self.reads, self.writes = {"planes": self.planes, **others}, {"composed": self.planes}
+            self.writes = {"composed": PLANES}
 
     def configure(self, caps: Caps) -> Caps:
         """Learns whether the generator's mask follows the face, and how the pictures lie in memory."""

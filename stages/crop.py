@@ -8,6 +8,7 @@ import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value, Window
 from models.mouth.names import AHEAD, EMBEDDED, SIZES, ModelName, check_mode
+from stages.media.planes import reading
 
 if TYPE_CHECKING:
     from models.mouth.cut import Picture
@@ -31,7 +32,6 @@ class Crop(Stage):
         "landmarks": Array(np.float32, "468 2"),
         "face": Value(),
     }
-    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
     writes = {
         "crop": Array(np.uint8, "s s 3", "RGB"),
         "placement": Array(np.float32, "2 3", "frame → crop, pixels"),
@@ -59,8 +59,7 @@ class Crop(Stage):
         self.size = size
         self.survey = survey
         self.pixels = pixels
-        if pixels == "source":
-            self.reads = {"planes": Crop.planes, **{name: Crop.reads[name] for name in ("landmarks", "face")}}
+        self.reads = reading(Crop.reads, pixels)
 
     def open(self) -> None:
         """Learn how large the faces are."""

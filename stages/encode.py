@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from graph.stage import Array, Caps, Output, Packet, Sink
+from stages.media.planes import reading
 
 if TYPE_CHECKING:
     from stages.media.audio import ContainerSound
@@ -55,7 +56,6 @@ class Encode(Sink):
     """
 
     reads = {"frame": Array(np.uint8, "h w 3", "RGB")}
-    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
     def __init__(
         self,
@@ -83,8 +83,7 @@ class Encode(Sink):
         self.keep = keep or []
         self.threads = threads
         self.pixels = pixels
-        if pixels == "source":
-            self.reads = {"planes": Encode.planes}
+        self.reads = reading(Encode.reads, pixels)
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, but at least 1 is needed")
         if segment < 0:

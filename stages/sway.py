@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from graph.stage import Array, Caps, Packet, Stage, Value
+from stages.media.planes import PLANES, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,6 @@ class Sway(Stage):
         "face": Value(),
     }
     writes = {"swayed": Array(np.uint8, "h w 3", "the frame with its head moved, RGB")}
-    planes = Array(np.uint8, "bytes", "as the stream's `layout` says")
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Sway(Stage):
         self.seed = seed
         self.blinks = blinks
         self.pixels = pixels
+        self.reads = reading(Sway.reads, pixels)
         if pixels == "source":
-            others = {name: kind for name, kind in Sway.reads.items() if name != "frame"}
-            self.reads, self.writes = {"planes": self.planes, **others}, {"swayed": self.planes}
+            self.writes = {"swayed": PLANES}
         self._landmarks: Floats | None = None
 
     def preflight(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,16 @@ class Place:
             '  save: {use: "./mine.py:Save", from: one, with: {path: $output}}\n'
         )
 
-    def run(self, first: str, options: str = "", control: Control | None = None, **more: object) -> Report:
+    def run(
+        self,
+        first: str,
+        options: str = "",
+        control: Control | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
         self.write("main", HEAD + f"first: {{{first}}}\n", options)
         graph = Graph.load(self.folder / "main.yaml")
-        return graph.run(output=str(self.folder / "out.txt"), control=control, **more)  # type: ignore[arg-type]
+        return graph.run(output=str(self.folder / "out.txt"), control=control, on_progress=on_progress)
 
     def kept(self) -> list[str]:
         home = self.folder / "home" / "kept"

@@ -61,6 +61,16 @@ def transcode(
         encode.close()
 
 
+def facts(path: Path, **given: Any) -> dict[str, Any]:
+    """What `decode` tells of the stream of a file."""
+    stage = Decode(str(path), **given)
+    try:
+        stage.open()
+        return infer_caps(stage, Caps()).stream
+    finally:
+        stage.close()
+
+
 def track_ends(path: Path) -> dict[str, float]:
     """When the tracks of a file end, in seconds, by the container's own words (its last packets where it has none)."""
     ends: dict[str, float] = {}

@@ -21,6 +21,7 @@ from media_files import (
     write_clip,
     write_sound,
 )
+from runs import facts
 
 from graph.stage import Caps, Packet, blank_arrays, infer_caps, run_stage
 from stages.decode import Decode
@@ -30,15 +31,6 @@ RATES = ["24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60"]
 
 def decode(path: Path, **given: Any) -> list[Packet]:
     return run_stage(Decode(str(path), **given))
-
-
-def facts(path: Path, **given: Any) -> dict[str, Any]:
-    stage = Decode(str(path), **given)
-    try:
-        stage.open()
-        return infer_caps(stage, Caps()).stream
-    finally:
-        stage.close()
 
 
 def numbers(packets: list[Packet]) -> list[int]:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from face_clips import with_heads
 from media_files import Clip, Picture, write_clip, write_pq
+from runs import facts
 
-from graph.stage import Caps, Packet, infer_caps, run_stage
+from graph.stage import Packet, run_stage
 from models.faces.mesh import Region
 from models.faces.view import FrameView
 from models.mouth.bank import Bank
@@ -114,17 +115,9 @@ def moving(number: int, width: int, height: int) -> Picture:
     return np.asarray(shown, np.uint8)
 
 
-def facts(path: Path) -> dict[str, Any]:
-    stage = Decode(str(path), pixels="source")
-    stage.open()
-    told = infer_caps(stage, Caps()).stream
-    stage.close()
-    return told
-
-
 def survey(path: Path, pixels: Any, folder: Path) -> list[Packet]:
     """What survey.yaml does to a file, in RGB or in planes."""
-    stream, options = facts(path), {"device": "cpu", "pixels": pixels}
+    stream, options = facts(path, pixels="source"), {"device": "cpu", "pixels": pixels}
     rows = [packet.fields() for packet in run_stage(Decode(str(path), pixels=pixels))]
     assert ("planes" if pixels == "source" else "frame") in rows[0]
     found = run_stage(Detect(every=3, **options), rows, stream=stream)
@@ -212,15 +205,16 @@ def test_scenes_and_everybodys_ids_are_those_of_rgb(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "in.mp4", Clip(count=12, width=640, height=360, draw=lambda n, _w, _h: frames[n]))
     found, shown = {}, {}
     for pixels in ("rgb", "source"):
+        stream = facts(path, pixels="source")
         rows = [packet.fields() for packet in run_stage(Decode(str(path), pixels=pixels))]
-        seen = run_stage(Detect(every=3, device="cpu", pixels=pixels), rows, stream=facts(path))
+        seen = run_stage(Detect(every=3, device="cpu", pixels=pixels), rows, stream=stream)
         stage = FaceMesh(device="cpu", pixels=pixels)
-        found[pixels] = run_stage(stage, [one.fields() for one in seen], stream=facts(path))
+        found[pixels] = run_stage(stage, [one.fields() for one in seen], stream=stream)
         assert stage.counts == {"scene_cuts": 1, "faces": 18}
         told = [{**one.fields(), "faces": np.array(one.followed)} for one in found[pixels]]
-        run_stage(FacesPicture(str(tmp_path / f"{pixels}.png"), pixels=pixels), told, stream=facts(path))
-        run_stage(People(str(tmp_path / f"{pixels}.json"), least=0.1, pixels=pixels), told, stream=facts(path))
-        shown[pixels] = run_stage(Annotate(pixels=pixels), told[5:7], stream=facts(path))
+        run_stage(FacesPicture(str(tmp_path / f"{pixels}.png"), pixels=pixels), told, stream=stream)
+        run_stage(People(str(tmp_path / f"{pixels}.json"), least=0.1, pixels=pixels), told, stream=stream)
+        shown[pixels] = run_stage(Annotate(pixels=pixels), told[5:7], stream=stream)
     for one, other in zip(*found.values(), strict=True):
         assert one.ids.tolist() == other.ids.tolist() == ([0, 1] if one.index < 6 else [2])
         assert np.linalg.norm(one.meshes - other.meshes, axis=2).mean() < 0.5

@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 from media_files import Clip, Picture, psnr, write_clip, write_pq
+from runs import facts
 
-from graph.stage import Caps, infer_caps, run_stage
+from graph.stage import Caps, run_stage
 from models.mouth.cut import Box
 from models.mouth.paste import Placed
 from stages.composite import Composite
@@ -34,14 +35,6 @@ FACE = {"found": True, "score": 0.9, "cut": False, "id": 0}
 def texture(_number: int, width: int, height: int) -> Picture:
     """A part of the sample's face."""
     return np.ascontiguousarray(portrait()[60 : 60 + height, 120 : 120 + width])
-
-
-def facts(path: Path) -> dict[str, Any]:
-    stage = Decode(str(path), pixels="source")
-    stage.open()
-    told = infer_caps(stage, Caps()).stream
-    stage.close()
-    return told
 
 
 def canvas(told: dict[str, Any]) -> Canvas:
@@ -68,7 +61,7 @@ def test_a_part_is_seen_as_decode_shows_it(
     clip = Clip(count=1, width=size[0], height=size[1], pix_fmt=pix_fmt, colours=colours, draw=texture)
     path = write_clip(tmp_path / "in.mp4", clip)
     [shown], [packet] = run_stage(Decode(str(path))), run_stage(Decode(str(path), pixels="source"))
-    part = canvas(facts(path))
+    part = canvas(facts(path, pixels="source"))
     for box in (part.whole, Box(0, 0, 7, 9), Box(31, 22, 90, 71), Box(size[0] - 33, size[1] - 21, *size)):
         wanted = shown.frame[box.top : box.bottom, box.left : box.right].astype(int)
         assert np.abs(part.see(packet.planes, box) - wanted).max() <= 1
@@ -88,7 +81,7 @@ def test_chroma_that_a_codec_does_not_place_is_on_the_left(
 ) -> None:
     clip = Clip(count=2, width=160, height=128, codec=codec, pix_fmt=pix_fmt, options={}, draw=texture)
     path = write_clip(tmp_path / f"in{suffix}", clip)
-    part = canvas(facts(path))
+    part = canvas(facts(path, pixels="source"))
     for shown, packet in zip(run_stage(Decode(str(path))), run_stage(Decode(str(path), pixels="source")), strict=True):
         assert np.abs(part.see(packet.planes, part.whole) - shown.frame.astype(int)).max() <= 1
 
@@ -211,7 +204,7 @@ def test_hdr_is_seen_as_decode_maps_it_and_what_is_drawn_comes_back_as_hdr(hdr: 
     from stages.media.region import canvas_of
 
     [shown], [packet] = run_stage(Decode(str(hdr))), run_stage(Decode(str(hdr), pixels="source"))
-    on = canvas_of(Caps(stream=facts(hdr)), "source")
+    on = canvas_of(Caps(stream=facts(hdr, pixels="source")), "source")
     seen = on.see(packet.planes, on.whole)
     assert np.abs(seen - shown.frame.astype(int)).max() <= 2
     box, mask = Box(40, 30, 141, 121), np.full((91, 101), 255, np.uint8)
