@@ -137,7 +137,7 @@ class Scheduler:
         if isinstance(event, Done):
             self._done(event)
             return
-        self._stirred.update(range(len(self.nodes)))
+        self._stir_all()
         match event:
             case Ready(worker, whole):
                 self._ready(worker, whole)
@@ -195,7 +195,7 @@ class Scheduler:
 
     def _end_source(self, state: NodeState, index: int) -> None:
         """The source has no packet `index`, so none after it either."""
-        self._stirred.update(range(len(self.nodes)))
+        self._stir_all()
         state.total = min(state.total, index)
         state.next = min(state.next, state.total)
         state.again = [(first, task) for first, task in state.again if first < state.total]
@@ -220,6 +220,10 @@ class Scheduler:
             state.through += 1
         self._stir(self._bounds.behind[state.at], "input")
         self._stir(self._bounds.writers[state.at], "room")
+
+    def _stir_all(self) -> None:
+        """Look at every node again."""
+        self._stirred.update(range(len(self.nodes)))
 
     def _stir(self, states: Iterable[NodeState], waiting: str) -> None:
         """Look at nodes again, as far as what has changed is what they wait for."""
@@ -353,7 +357,7 @@ class Scheduler:
     def _move(self) -> None:
         """Begin whatever may begin at the nodes that are stirred, always at the one that is nearest the sink."""
         if self._back is not None:
-            self._stirred.update(range(len(self.nodes)))
+            self._stir_all()
             if not self._ebb(self._back):
                 self._tidy()
                 return
@@ -371,7 +375,7 @@ class Scheduler:
             self._begin(state)
             self._conclude(state)
             if state.total != total:
-                self._stirred.update(range(len(self.nodes)))
+                self._stir_all()
             elif state.next != begun:
                 self._stir([self.nodes[before] for before in state.node.inputs], "room")
         if self._untidy:
@@ -497,7 +501,7 @@ class Scheduler:
         for state in self.nodes:
             if state.node.source and state.total == ENDLESS and self._is_useless(state):
                 state.total = state.next
-                self._stirred.update(range(len(self.nodes)))
+                self._stir_all()
 
     def _is_useless(self, state: NodeState) -> bool:
         """Whether all sinks behind a node have ended."""
