@@ -16,6 +16,9 @@ import numpy as np
 
 from graph.stage import Shape
 
+#: Bytes behind the last slot that may be read: the vector code of codecs and scalers reads past the end of a picture.
+PADDING = 512
+
 
 @dataclass(frozen=True)
 class Arena:
@@ -38,8 +41,8 @@ class Arena:
 
     @property
     def bytes(self) -> int:
-        """Whole pages, since a mapping begins at a page."""
-        return -(-self.stride * self.slots // mmap.PAGESIZE) * mmap.PAGESIZE
+        """Whole pages, since a mapping begins at a page; `PADDING` is in them."""
+        return -(-(self.stride * self.slots + PADDING) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def lay_out(arenas: list[Arena]) -> list[Arena]:
