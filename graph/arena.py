@@ -95,6 +95,13 @@ class Slots:
         return self._views[index % self._count]
 
 
+def private(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:
+    """An array of zeros of this process's own, with `PADDING` behind it as behind slots."""
+    size = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
+    whole: np.ndarray[Any, Any] = np.zeros(size + PADDING, np.uint8)
+    return whole[:size].view(dtype).reshape(shape)
+
+
 def plain(arenas: Mapping[str, Arena]) -> list[list[Any]]:
     """Arenas as a message carries them."""
     return [[one.field, one.dtype, list(one.shape), one.slots, one.offset] for one in arenas.values()]

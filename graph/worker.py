@@ -18,11 +18,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zmq
 
 from graph import protocol
-from graph.arena import Slots, from_plain
+from graph.arena import Slots, from_plain, private
 from graph.load import load_class
 from graph.stage import (
     Array,
@@ -132,7 +131,7 @@ class _Places:
                     kind = member.stage.writes[own]
                     assert isinstance(kind, Array)
                     shape = member.caps.shapes[own]
-                    self._own[graph] = [np.zeros(shape, kind.dtype) for _ in range(batch)]
+                    self._own[graph] = [private(shape, kind.dtype) for _ in range(batch)]
 
     def place(self, graph: str, index: int) -> Any:
         slots = self._slots.get(graph)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph.arena import Arena, Memory, Slots, lay_out
+from graph.arena import Arena, Memory, Slots, lay_out, private
 
 #: a picture that fills whole pages, so that nothing is left over behind the last slot
 PICTURE = (64, 64, 3)
@@ -46,3 +46,9 @@ def test_a_slot_is_seen_by_all_who_map_it_and_by_its_index() -> None:
         assert not reader.view(5).flags.writeable
     finally:
         memory.close()
+
+
+def test_memory_of_ones_own_may_be_read_past_its_end_as_well() -> None:
+    picture = private(PICTURE, "<u2")
+    assert picture.shape == PICTURE and picture.dtype == np.uint16 and not picture.any()
+    assert len(ctypes.string_at(picture.ctypes.data + picture.nbytes, 256)) == 256
