@@ -98,8 +98,8 @@ class Slots:
 def private(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:
     """An array of zeros of this process's own, with `PADDING` behind it as behind slots."""
     size = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
-    whole: np.ndarray[Any, Any] = np.zeros(size + PADDING, np.uint8)
-    return whole[:size].view(dtype).reshape(shape)
+    whole = np.zeros(size + PADDING, np.uint8)
+    return np.ndarray(shape, dtype, whole)
 
 
 def plain(arenas: Mapping[str, Arena]) -> list[list[Any]]:
