@@ -20,8 +20,6 @@ DEVICE_CREDIT = 3
 #: Tasks more that the only worker of a node may hold, as far as its links and arenas have room: several short ones
 #: travel in one message then. More was measured to gain nothing.
 EXTRA = 2
-#: The least that `auto` makes a link hold; more was measured to gain nothing.
-LINK = 4
 
 
 @dataclass(frozen=True)
@@ -133,8 +131,11 @@ class Plan:
 def auto_capacities(nodes: tuple[Node, ...]) -> dict[tuple[int, int], int]:
     """The capacity of every link, by (producer, consumer), that is enough for full speed and never locks.
 
-    A link has to hold the look-ahead of its consumer. Where paths meet, what comes by one of them has to wait for what
-    comes by another: the link also holds what the nodes of the other path hold and look ahead, from where they parted.
+    A link holds what its producer may have at work, or a batch of its consumer. More was measured to gain nothing where
+    stages take as long each time, and to cost where frames are large, since fewer of them are in the caches still when
+    they are read. It also holds the look-ahead of its consumer. Where paths meet, what comes by one of them has to wait
+    for what comes by another: the link also holds what the nodes of the other path hold and look ahead, from where they
+    parted.
     """
     depth = [[-1] * len(nodes) for _ in nodes]
     for at, node in enumerate(nodes):
@@ -152,7 +153,7 @@ def auto_capacities(nodes: tuple[Node, ...]) -> dict[tuple[int, int], int]:
                 for start in range(at)
                 if other != before and min(depth[start][before], depth[start][other]) >= 0
             ]
-            flow = max(LINK, nodes[before].holds, node.batch)
+            flow = max(nodes[before].holds, node.batch)
             sizes[before, at] = flow + node.ahead + max(others, default=0)
     return sizes
 

@@ -37,8 +37,8 @@ from graph.stage import (
 )
 
 PR_SET_PDEATHSIG = 1
-#: A task shorter than this waits for its neighbours, so that one message carries the results of several.
-SHORT_NS = 50_000
+#: What is done waits at most so long for the tasks at hand behind it, so that one message carries several results.
+TOGETHER_NS = 1_000_000
 EXTRAS_EVERY_NS = 500_000_000
 DONE = object()
 #: Tasks that a device is given at once: the one that it does, and the next.
@@ -157,6 +157,7 @@ class Worker:
         self.results: list[Any] = []
         self.begun: deque[Begun] = deque()
         self.extras_at = 0
+        self.pace = 0
 
     def send(self, word: int, *parts: Any) -> None:
         self.socket.send(protocol.pack(word, *parts))
@@ -265,9 +266,16 @@ class Worker:
                 self.send(protocol.END, task)
                 continue
             self.results.append([task, started, busy, done])
-            if sum(busy) > SHORT_NS:
+            if not self.may_wait(started):
                 self.flush()
         self.flush()
+
+    def may_wait(self, started: int) -> bool:
+        """Whether what is done may wait for one task more, if that takes as long as those lately on average."""
+        now = time.monotonic_ns()
+        self.pace += (now - started - self.pace) // 8
+        first: int = self.results[0][1]
+        return now - first + self.pace < TOGETHER_NS
 
     def fail(self, task: int, failure: StageFailure) -> None:
         self.flush()
