@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,9 +95,7 @@ class Goal:
         found[1:6] = np.interp(inside + place, (curves + place).ravel(), lines[..., 1].ravel())
         found[0], found[6] = 0, self._neck
         np.maximum(found[5], found[4] + 1, out=found[5])
-        for above, below in pairwise(found):
-            np.maximum(above, below, out=below)
-        return found
+        return np.asarray(np.maximum.accumulate(found, 0, out=found), np.float32)
 
     def spots(self, across: Floats, down: Floats) -> Spots:
         """Where pixels [h, w] lie."""

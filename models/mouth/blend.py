@@ -136,11 +136,15 @@ def soften(mask: Picture, reach: int) -> Floats:
 def eased(share: Floats) -> Floats:
     """0 below 0, 1 above 1, smooth between."""
     share = np.minimum(np.maximum(share, 0), 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
+    rest = 3 - 2 * share
+    share *= share
+    share *= rest
+    return np.asarray(share, np.float32)
 
 
 def rounded(picture: Floats) -> Picture:
     """A picture in whole levels, 0 to 255; the one given is used up."""
     import cv2
 
-    return np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0, out=picture)), np.uint8)
+    cv2.threshold(picture, 0, 0, cv2.THRESH_TOZERO, dst=picture)
+    return np.asarray(cv2.convertScaleAbs(picture), np.uint8)

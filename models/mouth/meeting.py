@@ -58,7 +58,7 @@ def meet(picture: Picture, window: Window, lips: Lips, come: Lips, swept: int = 
     near, width = nearness(lips, height), max(0.8, _CREASE * height)
     away = np.abs(down - edge_at(lower, across))[..., None]
     line, around = (share * np.exp(-((away / reach) ** 2)) for reach in (width, width + swept))
-    colour, _ = lip_light(picture, window, lips)
+    colour = _colour(*_red(picture, window, lips))
     part = window.of(picture).astype(np.float32)
     part -= np.maximum(part - colour, 0) * np.minimum(1, 3 * near * around)  # lighter than lips are teeth only
     soft = cv2.GaussianBlur(part, (0, 0), _SOFT)
@@ -70,16 +70,28 @@ def meet(picture: Picture, window: Window, lips: Lips, come: Lips, swept: int = 
 def lip_light(picture: Picture, window: Window, lips: Lips) -> tuple[Floats, float]:
     """The median colour [3] of the red of the lips in a crop, and the level of light on them (the brightest skin
     around). `window` holds them."""
+    red, around = _red(picture, window, lips)
+    skin = window.of(picture)[around > 0]
+    level = float(np.percentile(skin.mean(1), 80)) if len(red) and len(skin) else 160.0
+    return _colour(red, around), level
+
+
+def _red(picture: Picture, window: Window, lips: Lips) -> tuple[Picture, Picture]:
+    """The pixels [n, 3] of the red of the lips in a crop, and a mask of the window: above 0 on the skin around them."""
     import cv2
 
     mask = np.zeros(window.shape, np.uint8)
-    around = window.axes.leave(np.concatenate([lips.edges[0], lips.edges[3][::-1]])) - (window.left, window.top)
-    cv2.fillPoly(mask, [np.round(around).astype(np.int32)], 255)
-    part = window.of(picture)
-    red, skin = part[mask > 0], part[cv2.dilate(mask, np.ones((9, 9), np.uint8)) - mask > 0]
-    if not len(red) or not len(skin):
-        return np.full(3, 90, np.float32), 160.0
-    return np.median(red, 0).astype(np.float32), float(np.percentile(skin.mean(1), 80))
+    outline = window.axes.leave(np.concatenate([lips.edges[0], lips.edges[3][::-1]])) - (window.left, window.top)
+    cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 255)
+    around = cv2.subtract(cv2.dilate(mask, np.ones((9, 9), np.uint8)), mask)
+    return window.of(picture)[mask > 0], np.asarray(around, np.uint8)
+
+
+def _colour(red: Picture, around: Picture) -> Floats:
+    """The median [3] of the pixels [n, 3] of lips; where there are none, or no skin around, what lips may have."""
+    if not len(red) or not around.any():
+        return np.full(3, 90, np.float32)
+    return np.asarray(np.median(red, 0), np.float32)
 
 
 def edge_at(edge: Floats, across: Floats) -> Floats:

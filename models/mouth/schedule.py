@@ -7,14 +7,14 @@ The mouth path and the survey lie on disk before the second pass starts, so look
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from models.mouth.choose import Wanted
 from models.mouth.geometry import Floats
-from models.mouth.path import MouthPath
+from models.mouth.path import RATE, MouthPath
 from models.mouth.survey import Survey
 
 #: the mouth that `style` exaggerates from: closed, middling wide, jaw shut
@@ -87,7 +87,18 @@ class Schedule:
 
     def pressed(self, time: float) -> float:
         """How far the lips press against each other at a packet's own `time`, as for p, b and m: 0..1, smooth."""
-        return float(self.path.at(time + self.lead + _AROUND).closed.mean())
+        around = time + self.lead + _AROUND
+        shut, room = self._closures
+        first = np.searchsorted(shut, around[0] - room)
+        if first == len(shut) or shut[first] > around[-1] + room:
+            return 0.0
+        return float(self.path.at(around).closed.mean())
+
+    @cached_property
+    def _closures(self) -> tuple[npt.NDArray[np.float64], float]:
+        """The times of the path at which lips touch, and seconds from all of them beyond which they surely do not."""
+        times = self.path.times
+        return times[self.path.closed], float(np.diff(times).max(initial=1 / RATE)) + float(np.ptp(_AROUND))
 
 
 def styled(path: MouthPath, style: float = 1.0, smooth: float = 0.0) -> MouthPath:

@@ -191,7 +191,9 @@ class Maps:
             few = (taken.shape[1] // half, taken.shape[0] // half)
             taken = np.asarray(cv2.resize(taken, few, interpolation=cv2.INTER_AREA), np.uint8)
             x, y = ((one - np.float32((half - 1) / 2)) * np.float32(1 / half) for one in (x, y))
-        four = cv2.remap(taken.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=edge)
+        # OpenCV 5 maps four channels linearly in half the time of three
+        whole = cv2.cvtColor(taken, cv2.COLOR_RGB2RGBA).astype(np.float32)
+        four = cv2.cvtColor(cv2.remap(whole, x, y, cv2.INTER_LINEAR, borderMode=edge), cv2.COLOR_RGBA2RGB)
         return np.asarray(cv2.resize(four, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
 
 

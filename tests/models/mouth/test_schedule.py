@@ -28,3 +28,15 @@ def test_the_mouth_is_that_of_the_packets_time(person: Person, rate: Fraction | 
             assert shut or not closed[round(place)]
             inside = closed[max(0, round(place) - 2) : round(place) + 3].any()
             assert not shut or inside
+
+
+@pytest.mark.parametrize("step", [0.01, 0.04, 0.5])
+def test_lips_press_as_the_path_closes_around_a_time(person: Person, step: float) -> None:
+    t = np.arange(60)
+    closed = (t % 20) == 7
+    path = path_of(np.zeros((60, 4), np.float32), rate=1 / step, closed=closed)
+    with Survey(person.folder) as survey:
+        schedule = Schedule(survey, path, Fraction(25), lead=0.05)
+        for time in np.arange(-1.0, 60 * step + 1, 0.013):
+            around = path.at(time + 0.05 + np.linspace(-0.02, 0.02, 5))
+            assert schedule.pressed(float(time)) == float(around.closed.mean())
