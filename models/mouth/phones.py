@@ -86,6 +86,8 @@ class PhoneRecognizer:
         peak = float(np.abs(samples).max(initial=0))
         if len(samples) < SAMPLE_RATE // 10 or not np.isfinite(peak) or peak < 1e-6:
             return []
+        # With what it has learned of the block before, what is heard would hang on the order of the blocks.
+        self._decoder.reinit_feat()
         sound = (samples * (0.9 / peak * 32767)).astype("<i2")
         self._decoder.start_utt()
         self._decoder.process_raw(sound.tobytes(), full_utt=True)

@@ -85,6 +85,16 @@ def test_nothing_is_found_in_nothing(recognizer: PhoneRecognizer, sound: np.ndar
     assert recognizer(sound) == []
 
 
+def test_what_is_heard_does_not_hang_on_what_was_heard_before(samples: np.ndarray) -> None:
+    parts, rng = np.array_split(samples, 3), np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, 16_000).astype(np.float32)
+    alone = [PhoneRecognizer()(part) for part in parts]
+    one = PhoneRecognizer()
+    for part, phones in [*zip(parts, alone, strict=True), *zip(parts[::-1], alone[::-1], strict=True)]:
+        assert one(part) == phones
+        one(noise)
+
+
 def test_overlapping_blocks_join_without_gaps_or_doubles() -> None:
     first = (0, 100, [Phone("SIL", 0, 40), Phone("AA", 40, 98), Phone("T", 98, 110)])
     second = (100, 200, [Phone("AA", 60, 96), Phone("T", 96, 107), Phone("S", 107, 200)])
