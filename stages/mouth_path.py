@@ -137,7 +137,7 @@ class MouthPathSink(Sink):
             return None
         with Survey(self.survey) as survey:
             table = survey.table()
-            learned, why = learn(own, table["time"].astype(np.float64), table["mesh"])
+            learned, why = learn(own, table["time"].astype(np.float64), table["measures"])
         self._tell(why)
         return learned
 

@@ -89,7 +89,6 @@ class SurveySink(Sink):
             cut=bool(face["cut"]),
             track=int(face["id"]),
             presence=float(face["score"]),
-            mesh=packet.landmarks,
         )
         if found:
             self._gathering.offer(picture, landmarks, packet.index, float(packet.time), float(face["score"]))

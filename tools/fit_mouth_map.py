@@ -1,4 +1,4 @@
-"""Check the general map from phones to the mouth against recordings, and fit its table to them.
+"""Check the general map from speech to the mouth against recordings, and fit its table to them.
 
     python tools/fit_mouth_map.py [--output TABLE.json] [--targets PULL] RECORDING...
 
@@ -7,6 +7,8 @@ recordings, since that is what the units of a mouth path mean. The table that sh
 speech.wav` (CMU ARCTIC) and `obama_speech.wav` of the package pliers 0.4.2 (a statement of the White House):
 
     python tools/fit_mouth_map.py --output models/mouth/articulation.json pipelines/samples/speech.wav obama_speech.wav
+
+The range of phones and voice together was measured so on 267 s of 28 talking clips (docs/generators.md).
 
 The targets of that table are set by hand from the phonetics that it names, since no talking clips with their own sound
 were at hand that are both large enough and free. With `--targets` they are fitted to videos whose sound is their own:
@@ -30,7 +32,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from models.mouth.articulation import LEAD, Articulation, articulate, blend, opening
+from models.mouth.articulation import LEAD, Articulation, articulate, blend, opening, sounding
 from models.mouth.geometry import Range, measure
 from models.mouth.path import COLUMNS
 from models.mouth.phones import FRAME_RATE, PhoneRecognizer
@@ -130,12 +132,23 @@ def told(clip: Seen, table: Articulation) -> str:
 
 
 def ranged(speeches: list[Speech], table: Articulation) -> Articulation:
-    """The table with its range measured over all that is spoken."""
-    spoken = [
-        (blend(speech.phones, len(speech), LEAD, table) * opening(speech, LEAD))[~speech.silent] for speech in speeches
+    """The table with its ranges, of phones alone and with the voice, measured over all that is spoken."""
+    blended = [blend(speech.phones, len(speech), LEAD, table) * opening(speech, LEAD) for speech in speeches]
+    low, high = spread(blended, speeches)
+    table = replace(table, low=low, high=high)
+    both = [
+        table.both(table.units(said), sounding(speech, LEAD, table))
+        for said, speech in zip(blended, speeches, strict=True)
     ]
+    mixed_low, mixed_high = spread(both, speeches)
+    return replace(table, mixed_low=mixed_low, mixed_high=mixed_high)
+
+
+def spread(tracks: list[Floats], speeches: list[Speech]) -> tuple[Floats, Floats]:
+    """The 2nd and the 98th percentile of tracks [T, 4] while their recordings speak, each [4]."""
+    spoken = [track[~speech.silent] for track, speech in zip(tracks, speeches, strict=True)]
     low, high = np.percentile(np.concatenate(spoken), [2, 98], axis=0).astype(np.float32)
-    return replace(table, low=low, high=high)
+    return low, high
 
 
 def fitted(clips: list[Seen], table: Articulation, pull: float) -> Articulation:
@@ -163,11 +176,17 @@ def share_of(names: list[str], speech: Speech, table: Articulation, column: int)
     return np.stack(columns, axis=1).astype(np.float64)
 
 
+def bounds(low: Floats, high: Floats) -> dict[str, list[float]]:
+    """Both by the names of the measures, as the table writes them."""
+    pairs = zip(COLUMNS, low, high, strict=True)
+    return {name: [round(float(first), 3), round(float(last), 3)] for name, first, last in pairs}
+
+
 def write(table: Articulation, source: Path, output: Path) -> None:
     """The table as JSON, with all else that the source says."""
     said: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-    pairs = zip(COLUMNS, table.low, table.high, strict=True)
-    said["range"] = {name: [round(float(low), 3), round(float(high), 3)] for name, low, high in pairs}
+    said["range"] = bounds(table.low, table.high)
+    said["voice"]["range"] = bounds(table.mixed_low, table.mixed_high)
     rows = said.pop("phones")
     lines = []
     for phone in rows:

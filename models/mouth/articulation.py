@@ -1,9 +1,11 @@
-"""The general map from phones to the mouth: targets of phones, blended by dominance functions, opened by the level.
+"""The general map from speech to the mouth: targets of phones, blended by dominance functions, and the voice's sound.
 
 Every phone has a target for each measure of the mouth and a dominance over its neighbours that fades before and after
 it (Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993): at each moment the mouth is the mean
 of all targets, weighted by their dominance there. So a vowel is rounded before it sounds, and "t" takes the lips of its
-neighbours. The table of targets is `articulation.json`, which names its sources.
+neighbours. Where the recogniser mistakes a phone, the sound itself still tells: the vocal tract is a tube that ends at
+the lips, and its resonances rise as the jaw drops and fall as the lips are rounded, so the bands of the voice are
+weighed as well. Both tables are in `articulation.json`, which names its sources.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ import numpy.typing as npt
 from models.mouth.path import APERTURE, COLUMNS, JAW
 from models.mouth.phones import CLOSURES, FRAME_RATE, Phone
 from models.mouth.speech import Speech
+from models.mouth.voice import BANDS, FEATURES
 
 Floats = npt.NDArray[np.float32]
 
 TABLE = Path(__file__).with_name("articulation.json")
 #: seconds by which lips and jaw move before the sound that they shape is heard at its fullest
 LEAD = 0.1
+#: seconds by which the mouth comes before the voice's sound less than before the middles of phones: what sounds now is
+#: the shape that the mouth has now
+_AT_ONCE = 0.07
 #: the share of an opening that follows how loud the voice is, and the opening at its usual level
 _FOLLOWS, _USUAL = 0.5, 1.3
 #: the inner share of a phone in which its dominance is full
@@ -34,14 +40,17 @@ _HELD = 0.3
 _NEUTRAL = 0.01
 #: seconds beyond which a phone no longer counts
 _FAR = 0.6
+_CHUNK = 6_000  # frames whose sound is weighed at a time
 
 
 @dataclass(frozen=True)
 class Articulation:
-    """Targets and dominances of phones, each float32 [4] in the order of `path.COLUMNS`.
+    """Targets and dominances of phones, and weights of the voice, each float32 [4] in the order of `path.COLUMNS`.
 
     `reach` [4]: seconds in which dominance fades to 1/e. `low`, `high` [4]: what the 2nd and the 98th percentile of
-    blended shapes are over speech, which by the definition of the units have to become 0 and 1.
+    blended shapes are over speech, which by the definition of the units have to become 0 and 1. `bands` [FEATURES, 4]:
+    by how much, in those units, the mouth moves with a step of `Speech.sound` (the voicing tells nothing). `share` [4]:
+    of the voice in the mix with the phones; `mixed_low`, `mixed_high` [4]: the percentiles of that mix.
     """
 
     targets: dict[str, Floats]
@@ -50,6 +59,10 @@ class Articulation:
     reach: Floats
     low: Floats
     high: Floats
+    bands: Floats
+    share: Floats
+    mixed_low: Floats
+    mixed_high: Floats
 
     @classmethod
     def read(cls, path: Path = TABLE) -> Articulation:
@@ -59,11 +72,17 @@ class Articulation:
             rows = {phone: np.array(row, np.float32).reshape(len(COLUMNS), 2) for phone, row in table["phones"].items()}
             reach = np.array([table["reach"][name] for name in COLUMNS], np.float32)
             low, high = np.array([table["range"][name] for name in COLUMNS], np.float32).T
+            voice = table["voice"]
+            bands = np.zeros((FEATURES, len(COLUMNS)), np.float32)
+            bands[:BANDS] = np.array([voice["bands"][name] for name in COLUMNS], np.float32).T
+            share = np.array([voice["share"][name] for name in COLUMNS], np.float32)
+            mixed_low, mixed_high = np.array([voice["range"][name] for name in COLUMNS], np.float32).T
             diphthongs = {phone: (parts[0], parts[1]) for phone, parts in table["diphthongs"].items()}
             known = {part: rows[part] for parts in diphthongs.values() for part in parts} | {"SIL": rows["SIL"]}
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no table of articulation: {error!r}") from None
-        if not all(np.isfinite(row).all() for row in known.values()) or min(*reach, *(high - low)) <= 0:
+        spans = (*reach, *(high - low), *(mixed_high - mixed_low))
+        if not all(np.isfinite(row).all() for row in (*known.values(), bands, share)) or not min(spans) > 0:
             raise ValueError(f"{path} is no table of articulation: targets must be finite, reach and range positive")
         return cls(
             {phone: row[:, 0] for phone, row in rows.items()},
@@ -72,11 +91,23 @@ class Articulation:
             reach,
             low,
             high,
+            bands,
+            share,
+            mixed_low,
+            mixed_high,
         )
 
     def units(self, blended: Floats) -> Floats:
         """Blended shapes [T, 4] in units of a person's range, 0 .. 1.15."""
         return np.clip((blended - self.low) / (self.high - self.low), 0, 1.15).astype(np.float32)
+
+    def both(self, units: Floats, voice: Floats) -> Floats:
+        """What phones say, in units [T, 4], mixed with what the voice says [T, 4], before `mixed`."""
+        return np.asarray((1 - self.share) * units + self.share * voice, np.float32)
+
+    def mixed(self, both: Floats) -> Floats:
+        """The mix of phones and voice [T, 4] in units of a person's range, 0 .. 1.15."""
+        return np.clip((both - self.mixed_low) / (self.mixed_high - self.mixed_low), 0, 1.15).astype(np.float32)
 
     def gestures(self, phones: list[Phone]) -> Iterator[tuple[str, float, float]]:
         """Phones of the table with start and end in seconds: diphthongs in two, whatever is unknown as a pause."""
@@ -103,7 +134,18 @@ def articulate(speech: Speech, lead: float = LEAD, table: Articulation | None = 
     and m have no lead beyond what the dominance gives them). Pauses are not enforced here (see `speaking`).
     """
     table = table or general()
-    return table.units(blend(speech.phones, len(speech), lead, table) * opening(speech, lead))
+    said = table.units(blend(speech.phones, len(speech), lead, table) * opening(speech, lead))
+    return table.mixed(table.both(said, sounding(speech, lead, table)))
+
+
+def sounding(speech: Speech, lead: float, table: Articulation) -> Floats:
+    """What the voice's sound says of the mouth, float32 [T, 4]; 0 where it sounds as it does on the whole."""
+    told = np.zeros((len(speech), len(COLUMNS)), np.float32)
+    early = round((lead - _AT_ONCE) * FRAME_RATE)
+    for first in range(0, len(speech), _CHUNK):
+        end = min(first + _CHUNK, len(speech))
+        told[first:end] = speech.sound(first + early, end + early) @ table.bands
+    return told
 
 
 def opening(speech: Speech, lead: float) -> Floats:

@@ -26,6 +26,11 @@ _DIP = 10.0
 _HIGH = slice(5, BANDS)
 #: sounds shorter than this between two silences are clicks and breath, seconds
 _BLIP = 0.06
+#: `sound` is in steps of so many decibels from what is usual, tells apart so many steps, and is averaged over so many
+#: frames (standard deviation)
+_STEP, _STEPS, _NEAR = 20.0, 1.5, 5.0
+#: the level from which on a frame counts fully in that average, and what is left where nothing near is loud
+_FULL, _FAINT = 0.5, 0.05
 
 
 class Piece(NamedTuple):
@@ -109,14 +114,33 @@ class Speech:
         inside = high[min(reach, phone.start) - 2 if phone.start > 2 else 0 :][: phone.end - phone.start + 4]
         return len(inside) > 0 and bool(high.max() - inside.min() >= _DIP)
 
-    def normalised(self, first: int, end: int) -> Floats:
-        """The voice of frames `first` .. `end` in steps of 20 dB from its mean while it speaks, [n, FEATURES]."""
-        part = self.voice[first:end].astype(np.float32)
-        part[:, :BANDS] = np.maximum(part[:, :BANDS] - self._usual, -60) / 20
-        return part
+    def sound(self, first: int, end: int) -> Floats:
+        """What the voice sounds like in frames `first` .. `end`, [n, FEATURES]; held still beyond the recording.
+
+        Bands in steps of 20 dB from their mean while it speaks, -1.5 .. 1.5, and the voicing from its middle, -0.5 ..
+        0.5. Averaged over some 0.1 s, in which a frame counts as much as it is loud: in a gap between two sounds, such
+        as a "t" makes, that is what is beside it, as a mouth does not shut for it either. 0 in silence.
+        """
+        from scipy.ndimage import gaussian_filter1d
+
+        places = np.clip(np.arange(first, end), 0, len(self) - 1)
+        reach = round(4 * _NEAR)
+        begin, stop = max(0, int(places[0]) - reach), min(len(self), int(places[-1]) + reach + 1)
+        part = self.voice[begin:stop].astype(np.float32)
+        part[:, :BANDS] = np.clip((part[:, :BANDS] - self._usual) / _STEP, -_STEPS, _STEPS)
+        part[:, VOICING] -= 0.5
+        loud = self._loud(begin, stop)
+        near = gaussian_filter1d(part * loud[:, None], _NEAR, axis=0)
+        near /= (gaussian_filter1d(loud, _NEAR) + _FAINT)[:, None]
+        return np.asarray(near[places - begin], np.float32)
+
+    def _loud(self, first: int, end: int) -> Floats:
+        """How much the sound of each of some frames counts, 0..1."""
+        return np.asarray(np.clip(self.loudness[first:end] / self.reach[first:end] / _FULL, 0, 1), np.float32)
 
     @cached_property
     def _usual(self) -> Floats:
-        spoken = ~self.silent
-        chosen = self.voice[spoken] if spoken.any() else self.voice
-        return np.asarray(chosen[:, :BANDS].mean(axis=0, dtype=np.float64), np.float32)
+        loud = self._loud(0, len(self)).astype(np.float64)
+        weights = loud if loud.any() else np.ones(len(self))
+        total = np.einsum("t,tb->b", weights, self.voice[:, :BANDS], dtype=np.float64)
+        return np.asarray(total / weights.sum(), np.float32)

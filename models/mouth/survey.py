@@ -2,7 +2,7 @@
 
 A folder: `frames.bin` (one RECORD a frame), `measures.bin` (one MEASURE a frame, for quick statistics), `survey.json`
 (facts, written last: a folder without it is not whole), and the bank of mouths (see bank.py). Hours of video are read
-with `pread`, a few records at a time; only the measures (52 bytes a frame) are ever held as a whole.
+with `pread`, a few records at a time; only the measures (36 bytes a frame) are ever held as a whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.mouth.geometry import (
     pose,
 )
 
-VERSION = 4
+VERSION = 5
 RECORD = np.dtype(
     [
         ("time", "<f8"),
@@ -38,12 +38,9 @@ RECORD = np.dtype(
         ("landmarks", "<f4", (468, 2)),
     ]
 )
-#: `mesh` are the measures of the face as a whole shows them, which lie nearer to what is said than those of lips that
-#: were looked at closer: a map from speech is learned from them
 MEASURE = np.dtype(
     [
         ("measures", "<f4", (4,)),
-        ("mesh", "<f4", (4,)),
         ("pose", "<f4", (3,)),
         ("height", "<f4"),
         ("time", "<f4"),
@@ -77,12 +74,8 @@ class SurveyWriter:
         cut: bool,
         track: int,
         presence: float,
-        mesh: Floats | None = None,
     ) -> None:
-        """The next frame: its time in seconds and its landmarks [468, 2] (not read unless `found`).
-
-        `mesh`: the landmarks before the lips were looked at closer, if they were.
-        """
+        """The next frame: its time in seconds and its landmarks [468, 2] (not read unless `found`)."""
         record = np.zeros((), RECORD)
         row = np.full((), np.nan, MEASURE)
         record["time"], record["found"], record["cut"], record["id"] = time, found, cut, track
@@ -90,7 +83,6 @@ class SurveyWriter:
         row["time"] = time
         if found:
             row["measures"], row["pose"], row["height"] = measure(landmarks), pose(landmarks), face_height(landmarks)
-            row["mesh"] = row["measures"] if mesh is None else measure(mesh)
         self._frames.write(record.tobytes())
         self._measures.write(row.tobytes())
         self.count += 1

@@ -70,7 +70,17 @@ def test_a_persons_own_way_is_learned_and_beats_the_general_map_on_new_speech() 
     own, general = likeness(learned, second, measures, times), likeness(None, second, measures, times)
     assert own.min() > 0.6 and (own > general + 0.2).all()
     for name, mix in learned.by_name().items():
-        assert mix.mixed > mix.general and mix.share > 0, name
+        assert mix.mixed > mix.general and mix.learned > mix.general, name
+
+
+def test_the_longer_it_has_listened_the_more_the_learned_map_counts() -> None:
+    shares = []
+    for seconds in (8, 20, 60):
+        heard = talk(seconds, 1)
+        learned, _ = learn(heard, *person(heard, own_way=0.5))
+        assert learned is not None
+        shares.append(learned.share)
+    assert 0.3 < shares[0] < 0.6 < shares[1] < 0.8 < shares[2] < 1
 
 
 def test_what_it_says_of_itself_holds_on_new_speech() -> None:
@@ -136,6 +146,15 @@ def test_a_file_whose_sound_lies_off_its_picture_gives_a_map_in_time() -> None:
         assert learned is not None and learned.offset == pytest.approx(100 * late, abs=8) and "undone" in why
         times, measures = person(second, own_way=0.2)
         assert likeness(learned, second, measures, times)[0] > 0.7
+
+
+@pytest.mark.parametrize("late", [0.05, -0.05])
+def test_a_mouth_that_leads_less_or_more_than_others_keeps_its_way(late: float) -> None:
+    first, second = talk(40, 18), talk(20, 19)
+    learned, _ = learn(first, *person(first, own_way=0.0, late=late))
+    assert learned is not None and learned.offset == 0 and learned.lead == pytest.approx(100 * late, abs=2)
+    times, measures = person(second, own_way=0.0, late=late)
+    assert likeness(learned, second, measures, times)[0] > likeness(None, second, measures, times)[0]
 
 
 def test_lead_moves_the_learned_map_too() -> None:

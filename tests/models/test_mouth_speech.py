@@ -15,7 +15,7 @@ from models.mouth.path import APERTURE, JAW, PROTRUSION, REST, WIDTH, MouthPath,
 from models.mouth.phones import CLASSES, CLOSURES, Phone, PhoneRecognizer, class_tracks, joined
 from models.mouth.speaking import performed, speaking
 from models.mouth.speech import Piece, Speech
-from models.mouth.voice import FEATURES, FLOOR, VOICING, features
+from models.mouth.voice import BANDS, FEATURES, FLOOR, VOICING, features
 
 SAMPLE = Path(__file__).resolve().parents[2] / "pipelines" / "samples" / "speech.wav"
 
@@ -40,8 +40,18 @@ def speech(samples: np.ndarray, recognizer: PhoneRecognizer) -> Speech:
 AROUND = 0.5
 
 
+#: what vowels have more or less of than others, decibels, from a band to one (the first resonance lies near 300 Hz in
+#: IY and UW and near 700 in AA, the second near 2300 in IY, 1100 in AA and 900 in UW)
+VOWELS = {
+    "AA": [(0, 2, -6), (2, 5, 8)],
+    "AE": [(0, 2, -6), (2, 4, 6), (6, 8, 6)],
+    "IY": [(0, 2, 8), (3, 6, -10), (7, 9, 6)],
+    "UW": [(0, 3, 8), (5, 10, -15)],
+}
+
+
 def spoken(*phones: tuple[str, float], level: float = -30.0) -> Speech:
-    """Phones of so many seconds between silences, in all bands but for closures, whose high ones are muffled."""
+    """Phones of so many seconds between silences: vowels in their colours, closures with the high bands muffled."""
     found, start = [], 0
     for label, seconds in (("SIL", AROUND), *phones, ("SIL", AROUND)):
         found.append(Phone(label, start, start + round(100 * seconds)))
@@ -50,9 +60,11 @@ def spoken(*phones: tuple[str, float], level: float = -30.0) -> Speech:
     voice[:, VOICING] = 0.8
     for phone in found:
         if phone.label == "SIL":
-            voice[phone.start : phone.end] = FLOOR
+            voice[phone.start : phone.end, :BANDS], voice[phone.start : phone.end, VOICING] = FLOOR, 0
         elif phone.label in CLOSURES:
             voice[phone.start : phone.end, 3:VOICING] = level - 25
+        for first, last, more in VOWELS.get(phone.label, []):
+            voice[phone.start : phone.end, first:last] += more
     return Speech(found, voice)
 
 
@@ -140,6 +152,24 @@ def test_a_tone_is_loud_in_its_band_and_voiced_and_noise_is_not() -> None:
     assert (features(np.zeros(1_600, np.float32))[:, :VOICING] == FLOOR).all()
 
 
+def test_in_a_gap_sounds_what_is_beside_it_and_nothing_in_silence() -> None:
+    heard = spoken(("AA", 0.3), ("UW", 0.3))
+    voice = heard.voice.copy()
+    voice[65:69, :BANDS], voice[65:69, VOICING] = FLOOR, 0  # the gap of a "t" within AA
+    gap = replace(heard, voice=voice)
+    fall = gap.sound(57, 59) - gap.sound(66, 68)
+    assert np.abs(fall[:, :BANDS]).max() < 0.5  # of the 2 steps that the frames themselves fall by
+    assert np.abs(heard.sound(0, 25)).max() < 0.05
+    assert heard.sound(60, 75)[:, 3].mean() > heard.sound(90, 105)[:, 3].mean() + 0.3
+
+
+def test_a_part_sounds_as_it_does_in_the_whole() -> None:
+    heard = spoken(("AA", 0.3), ("IY", 0.2), ("S", 0.1), ("UW", 0.3))
+    whole = heard.sound(0, len(heard))
+    assert np.allclose(heard.sound(40, 90), whole[40:90], atol=1e-4)
+    assert np.allclose(heard.sound(-3, 5), whole[[0, 0, 0, 0, 1, 2, 3, 4]], atol=1e-4)
+
+
 def test_long_recordings_are_measured_as_short_ones() -> None:
     noise = np.random.default_rng(2).normal(0, 0.1, 25 * 16_000).astype(np.float32)
     assert np.allclose(features(noise)[1_500:1_600], features(noise[1_400 * 160 : 1_700 * 160])[100:200], atol=1e-2)
@@ -181,6 +211,18 @@ def test_vowels_open_spread_and_round_as_they_do() -> None:
     assert shapes["AA"][APERTURE] > shapes["IY"][APERTURE] + 0.3 and shapes["AA"][JAW] > shapes["UW"][JAW] + 0.3
     assert shapes["IY"][WIDTH] > shapes["AA"][WIDTH] + 0.15 and shapes["IY"][WIDTH] > shapes["UW"][WIDTH] + 0.5
     assert shapes["UW"][PROTRUSION] > shapes["AA"][PROTRUSION] + 0.3
+
+
+@pytest.mark.parametrize("mistaken", ["AA", "IY", "UW", "T"])
+def test_a_vowel_that_the_recogniser_mistakes_is_still_told_by_its_sound(mistaken: str) -> None:
+    shapes = {}
+    for vowel in ("AA", "IY", "UW"):
+        heard = spoken(("T", 0.1), (vowel, 0.3), ("T", 0.1))
+        phones = [Phone(mistaken, *phone[1:]) if phone.label == vowel else phone for phone in heard.phones]
+        shapes[vowel] = articulate(replace(heard, phones=phones))[round(100 * (AROUND + 0.25))]
+    assert shapes["AA"][APERTURE] > max(shapes["IY"][APERTURE], shapes["UW"][APERTURE]) + 0.1
+    assert shapes["AA"][JAW] > max(shapes["IY"][JAW], shapes["UW"][JAW]) + 0.1
+    assert shapes["IY"][WIDTH] > shapes["UW"][WIDTH] + 0.15
 
 
 def test_rounding_begins_in_the_consonant_before() -> None:

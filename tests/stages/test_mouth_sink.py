@@ -156,7 +156,7 @@ def test_the_persons_own_way_is_learned_from_the_videos_own_sound(tmp_path: Path
     survey = write_survey(tmp_path / "survey", mouths)
     path, sink = run(tmp_path / "mouth.csv", SPEECH, own=own, survey=str(survey))
     plain, _ = run(tmp_path / "plain.csv", SPEECH)
-    assert any("map learned from" in note and "width" in note for note in sink.notes)
+    assert any("% learned from" in note and "width" in note for note in sink.notes)
     talking = ~path.silent
     assert np.corrcoef(path.values[talking, 1], plain.values[talking, 1])[0, 1] < -0.5
     assert np.corrcoef(path.values[talking, 0], plain.values[talking, 0])[0, 1] > 0.5
@@ -207,4 +207,4 @@ def test_the_general_map_follows_a_real_mouth(tmp_path: Path) -> None:
     with Survey(survey_of(clip, tmp_path / "survey")) as survey:
         table = survey.table()
     assert likeness(path, table["time"], table["measures"][:, APERTURE]) >= 0.4
-    assert likeness(path, table["time"], table["measures"][:, 1], column=1) >= 0.5
+    assert likeness(path, table["time"], table["measures"][:, 1], column=1) >= 0.4
