@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from models.mouth.path import MouthPath
     from models.mouth.speech import Piece, Speech
 
+#: seconds of smoothing of what is told from speech, and of a path that was made elsewhere
+HEARD, TARGET = 0.04, 0.02
+
 
 class MouthPathSink(Sink):
     """Join the phones and voice of a recording, map them to the mouth, and write the path (`MouthPath`) as CSV.
 
-    The map is the general one (targets of phones, blended), or, where `survey` tells how the person's mouth moves and
-    the video's own sound was listened to, one learned from it, as far as cross-validation bears it out.
+    The map is the general one (targets of phones, blended, and the voice's sound), or, where `survey` tells how the
+    person's mouth moves and the video's own sound was listened to, that one averaged with one learned from it.
 
     `path`: the CSV. `survey`: folder of the video's survey. `style`: how much the mouth moves, 0.5 to 1.5. `smooth`:
-    seconds (standard deviation) of smoothing, 0 to 0.2. `lead`: seconds by which the mouth comes before the sound,
-    -0.5 to 0.5. `target`: a path made elsewhere (see `models.mouth.targets`), which is taken instead of a map.
+    seconds (standard deviation) of smoothing, 0 to 0.2; by itself 0.04, of a target 0.02. `lead`: seconds by which the
+    mouth comes before the sound, -0.5 to 0.5. `target`: a path made elsewhere (see `models.mouth.targets`), which is
+    taken instead of a map.
     """
 
     reads = {
@@ -39,7 +43,7 @@ class MouthPathSink(Sink):
         path: str,
         survey: str | None = None,
         style: float = 1.0,
-        smooth: float = 0.02,
+        smooth: float | None = None,
         lead: float = 0.1,
         target: str | None = None,
     ) -> None:
@@ -47,7 +51,8 @@ class MouthPathSink(Sink):
         self.survey = survey
         self.target = target
         self.style = within("style", style, 0.5, 1.5)
-        self.smooth = within("smooth", smooth, 0.0, 0.2)
+        usual = HEARD if target is None else TARGET
+        self.smooth = within("smooth", usual if smooth is None else smooth, 0.0, 0.2)
         self.lead = within("lead", lead, -0.5, 0.5)
         self._pieces: dict[str, list[Piece]] = {"speech": [], "own": []}
         self._totals: dict[str, int] = {}

@@ -25,7 +25,7 @@ _TEETH = 0.14
 SHUT, OPEN = 0.12, 0.08
 
 
-def speaking(speech: Speech, shapes: Floats, style: float = 1.0, smooth: float = 0.02, lead: float = LEAD) -> MouthPath:
+def speaking(speech: Speech, shapes: Floats, style: float = 1.0, smooth: float = 0.04, lead: float = LEAD) -> MouthPath:
     """The path of a mouth that speaks `speech` with the shapes [T, 4] of a map.
 
     `style`: how much it moves, 1 as the map has it, around the mouth at rest. `smooth`: the standard deviation, in
@@ -40,7 +40,7 @@ def performed(
     pauses: list[tuple[int, int]],
     shapes: Floats,
     style: float = 1.0,
-    smooth: float = 0.02,
+    smooth: float = 0.04,
     lead: float = LEAD,
 ) -> MouthPath:
     """As `speaking`, of phones that are all believed and of pauses (first and one-past-last frame)."""
