@@ -134,9 +134,20 @@ def _node(declared: dict[str, Declared], members: list[str], home: dict[str, int
         timeout=sum(timeouts) if timeouts else None,
         credit=DEVICE_CREDIT if has_device else CREDIT,
         extra=EXTRA if head.spec.batch == 1 and not has_device else 0,
+        pictures=_writes_pictures(stages, [one for one in declared.values() if one.name not in members]),
         sink=not any(name in one.inputs for name in members for one in declared.values() if one.name not in members),
         resumes=bool(with_state) and all(_resumes(stage) for stage in with_state),
     )
+
+
+def _writes_pictures(stages: list[Declared], others: list[Declared]) -> bool:
+    """Whether others read an array of these stages whose shape only a run tells: a picture, mostly."""
+    open_ = {name for one in stages for name, kind in one.writes.items() if _is_open(kind)}
+    return any(open_.intersection(other.reads) for other in others)
+
+
+def _is_open(kind: Field) -> bool:
+    return isinstance(kind, Array) and kind.resolve({}) is None
 
 
 def _resumes(stage: object) -> bool:

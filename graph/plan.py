@@ -20,6 +20,9 @@ DEVICE_CREDIT = 3
 #: Tasks more that the only worker of a node may hold, as far as its links and arenas have room: several short ones
 #: travel in one message then. More was measured to gain nothing.
 EXTRA = 2
+#: The least that `auto` makes a link hold behind a node that writes no pictures, so that several small packets travel
+#: in one message. Behind one that does, less is more: a picture that is read soon lies in the caches still.
+LINK = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Node:
     credit: int = CREDIT
     #: tasks that its only worker may hold besides, for which no link and no arena is made larger
     extra: int = 0
+    #: it writes arrays for others whose shapes only a run tells
+    pictures: bool = False
     sink: bool = False
     #: a sink that can say, after its process died, what it has whole
     resumes: bool = False
@@ -131,11 +136,9 @@ class Plan:
 def auto_capacities(nodes: tuple[Node, ...]) -> dict[tuple[int, int], int]:
     """The capacity of every link, by (producer, consumer), that is enough for full speed and never locks.
 
-    A link holds what its producer may have at work, or a batch of its consumer. More was measured to gain nothing where
-    stages take as long each time, and to cost where frames are large, since fewer of them are in the caches still when
-    they are read. It also holds the look-ahead of its consumer. Where paths meet, what comes by one of them has to wait
-    for what comes by another: the link also holds what the nodes of the other path hold and look ahead, from where they
-    parted.
+    A link holds what its producer may have at work, or a batch of its consumer, or `LINK`, and has to hold the
+    look-ahead of its consumer. Where paths meet, what comes by one of them has to wait for what comes by another: the
+    link also holds what the nodes of the other path hold and look ahead, from where they parted.
     """
     depth = [[-1] * len(nodes) for _ in nodes]
     for at, node in enumerate(nodes):
@@ -153,7 +156,7 @@ def auto_capacities(nodes: tuple[Node, ...]) -> dict[tuple[int, int], int]:
                 for start in range(at)
                 if other != before and min(depth[start][before], depth[start][other]) >= 0
             ]
-            flow = max(nodes[before].holds, node.batch)
+            flow = max(nodes[before].holds, node.batch, 0 if nodes[before].pictures else LINK)
             sizes[before, at] = flow + node.ahead + max(others, default=0)
     return sizes
 

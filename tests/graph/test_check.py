@@ -141,6 +141,25 @@ stages:
     assert mistakes(text.replace("queue: 4", "queue: auto"), tmp_path) == []
 
 
+def test_few_pictures_and_more_small_packets_wait_in_a_link_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "kinds.py").write_text(
+        "import numpy as np\n"
+        "from graph.stage import Array, Sink, Source, Stage, Value\n"
+        "class Camera(Source):\n    writes = {'frame': Array(np.uint8, 'h w 3')}\n"
+        "class Look(Stage):\n    reads = Camera.writes\n    writes = {'seen': Value(), 'box': Array(np.float32, '4')}\n"
+        "class Tell(Sink):\n    reads = Look.writes\n"
+    )
+    text = """\
+stages:
+  camera: {use: "./kinds.py:Camera"}
+  look: {use: "./kinds.py:Look", from: camera}
+  tell: {use: "./kinds.py:Tell", from: look}
+"""
+    pictures, small = checked(text, tmp_path).plan.links
+    assert 2 <= pictures.capacity < small.capacity
+    assert checked(text.replace("from: camera", "from: camera, queue: 9"), tmp_path).plan.links[0].capacity == 9
+
+
 def test_a_queue_shorter_than_its_batch_is_refused(tmp_path: Path) -> None:
     text = GOOD.replace("from: source}", "from: source, batch: 8, queue: 7}")
     assert "at least 8 would do" in mistakes(text, tmp_path)[0]
