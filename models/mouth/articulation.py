@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from models.mouth.path import APERTURE, COLUMNS, JAW
 from models.mouth.phones import CLOSURES, FRAME_RATE, Phone
+from models.mouth.smooth import smoothed
 from models.mouth.speech import Speech
 from models.mouth.voice import BANDS, FEATURES
 
@@ -178,8 +179,6 @@ def blend(phones: list[Phone], count: int, lead: float, table: Articulation) -> 
 
 def ahead(track: Floats, seconds: float) -> Floats:
     """A track [T] that much earlier, smoothed over 90 ms."""
-    from scipy.ndimage import gaussian_filter1d
-
     frames = np.arange(len(track))
     moved = np.interp(frames + seconds * FRAME_RATE, frames, track)
-    return np.asarray(gaussian_filter1d(moved, 2.2), np.float32)
+    return smoothed(moved, 2.2)

@@ -21,6 +21,7 @@ from models.mouth.articulation import LEAD, articulate
 from models.mouth.geometry import Range
 from models.mouth.path import APERTURE, COLUMNS, WIDTH
 from models.mouth.phones import FRAME_RATE, Phone, class_tracks
+from models.mouth.smooth import smoothed
 from models.mouth.speech import Speech
 
 Floats = npt.NDArray[np.float32]
@@ -121,13 +122,11 @@ def listen(speech: Speech, frames: Frames, general: Floats) -> Doubles:
 
 def _classes(speech: Speech, first: int, end: int) -> Floats:
     """Phone classes of frames first .. end, smoothed, [n, 11]; held still beyond the recording."""
-    from scipy.ndimage import gaussian_filter1d
-
     places = np.clip(np.arange(first, end), 0, len(speech) - 1)
     begin, end = int(places[0]), int(places[-1]) + 1
     near = [phone for phone in speech.phones if phone.end > begin and phone.start < end]
     raw = class_tracks([Phone(label, start - begin, stop - begin) for label, start, stop in near], end - begin)
-    return np.asarray(gaussian_filter1d(raw, 2.5, axis=0)[places - begin], np.float32)
+    return smoothed(raw, 2.5)[places - begin]
 
 
 def learn(speech: Speech, times: Doubles, measures: Floats) -> tuple[Learned | None, str]:

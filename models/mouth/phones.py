@@ -72,8 +72,8 @@ class PhoneRecognizer:
             lm=None,
             dict=None,
             lw=2.0,
-            beam=1e-20,
-            pbeam=1e-20,
+            beam=1e-15,
+            pbeam=1e-15,
             loglevel="FATAL",
         )
 

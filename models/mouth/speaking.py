@@ -8,6 +8,7 @@ import numpy.typing as npt
 from models.mouth.articulation import LEAD
 from models.mouth.path import APERTURE, JAW, REST, MouthPath
 from models.mouth.phones import CLOSURES, FRAME_RATE, TEETH, Phone
+from models.mouth.smooth import smoothed
 from models.mouth.speech import Speech
 
 Floats = npt.NDArray[np.float32]
@@ -44,12 +45,10 @@ def performed(
     lead: float = LEAD,
 ) -> MouthPath:
     """As `speaking`, of phones that are all believed and of pauses (first and one-past-last frame)."""
-    from scipy.ndimage import gaussian_filter1d
-
     count = len(shapes)
     values = styled(shapes, style)
     if smooth > 0 and count:
-        values = gaussian_filter1d(values, smooth * FRAME_RATE, axis=0, mode="nearest")
+        values = smoothed(values, smooth * FRAME_RATE, held=True)
     open_, silent = silence(pauses, count, lead)
     values = REST + open_[:, None] * (values - REST)
     free = gate([phone for phone in phones if phone.label in TEETH], count, _HELD)

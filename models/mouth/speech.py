@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from models.mouth.path import runs
 from models.mouth.phones import FRAME_RATE, Phone, joined
+from models.mouth.smooth import smoothed
 from models.mouth.voice import BANDS, FEATURES, FLOOR, PAUSE, VOICING, background, loudness
 
 Floats = npt.NDArray[np.float32]
@@ -121,8 +122,6 @@ class Speech:
         0.5. Averaged over some 0.1 s, in which a frame counts as much as it is loud: in a gap between two sounds, such
         as a "t" makes, that is what is beside it, as a mouth does not shut for it either. 0 in silence.
         """
-        from scipy.ndimage import gaussian_filter1d
-
         places = np.clip(np.arange(first, end), 0, len(self) - 1)
         reach = round(4 * _NEAR)
         begin, stop = max(0, int(places[0]) - reach), min(len(self), int(places[-1]) + reach + 1)
@@ -130,9 +129,9 @@ class Speech:
         part[:, :BANDS] = np.clip((part[:, :BANDS] - self._usual) / _STEP, -_STEPS, _STEPS)
         part[:, VOICING] -= 0.5
         loud = self._loud(begin, stop)
-        near = gaussian_filter1d(part * loud[:, None], _NEAR, axis=0)
-        near /= (gaussian_filter1d(loud, _NEAR) + _FAINT)[:, None]
-        return np.asarray(near[places - begin], np.float32)
+        near = smoothed(part * loud[:, None], _NEAR)
+        near /= (smoothed(loud, _NEAR) + _FAINT)[:, None]
+        return near[places - begin]
 
     def _loud(self, first: int, end: int) -> Floats:
         """How much the sound of each of some frames counts, 0..1."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.mouth.phones import FRAME_RATE, SAMPLE_RATE
+from models.mouth.smooth import smoothed
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -67,11 +68,9 @@ def loudness(voice: npt.NDArray[np.floating]) -> Floats:
     Per band, the level of a steady background is what the quietest tenth of the surrounding 6 s reaches (after the
     minimum statistics of Martin 2001); the mean over bands of the excess.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     if not len(voice):
         return np.zeros(0, np.float32)
-    bands = gaussian_filter1d(voice[:, :BANDS].astype(np.float32), 2.5, axis=0)
+    bands = smoothed(voice[:, :BANDS], 2.5)
     excess = np.maximum(bands - background(bands), 0)
     return np.asarray(excess.mean(axis=1), np.float32)
 
