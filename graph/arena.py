@@ -32,7 +32,7 @@ class Arena:
 
     @property
     def slot_bytes(self) -> int:
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
+        return _bytes(self.shape, self.dtype)
 
     @property
     def stride(self) -> int:
@@ -97,9 +97,11 @@ class Slots:
 
 def private(shape: Shape, dtype: Any) -> np.ndarray[Any, Any]:
     """An array of zeros of this process's own, with `PADDING` behind it as behind slots."""
-    size = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
-    whole = np.zeros(size + PADDING, np.uint8)
-    return np.ndarray(shape, dtype, whole)
+    return np.ndarray(shape, dtype, np.zeros(_bytes(shape, dtype) + PADDING, np.uint8))
+
+
+def _bytes(shape: Shape, dtype: Any) -> int:
+    return int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
 
 
 def plain(arenas: Mapping[str, Arena]) -> list[list[Any]]:
